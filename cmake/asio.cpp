@@ -1,0 +1,2 @@
+// Asio, compiled once for all that link it.
+#include <asio/impl/src.hpp>

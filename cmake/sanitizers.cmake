@@ -1,0 +1,11 @@
+# ASIOSERVE_SANITIZE is "", "address,undefined" or "thread"; the presets set it.
+set(ASIOSERVE_SANITIZE "" CACHE STRING "sanitizers, as for -fsanitize=")
+option(ASIOSERVE_COVERAGE "instrument for gcov" OFF)
+if(ASIOSERVE_SANITIZE)
+    add_compile_options(-fsanitize=${ASIOSERVE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${ASIOSERVE_SANITIZE})
+endif()
+if(ASIOSERVE_COVERAGE)
+    add_compile_options(--coverage)
+    add_link_options(--coverage)
+endif()

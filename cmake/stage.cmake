@@ -1,0 +1,67 @@
+# What every CMakeLists.txt of this tree starts from: the top one and each stage's, which can be the top one too.
+include_guard(GLOBAL)
+get_filename_component(ASIOSERVE_ROOT ${CMAKE_CURRENT_LIST_DIR} DIRECTORY)
+set(ASIOSERVE_VERSION 0.1.0)
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+if(NOT CMAKE_BUILD_TYPE)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+find_program(CCACHE ccache)
+if(CCACHE)
+    set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+enable_testing()
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+include(${CMAKE_CURRENT_LIST_DIR}/warnings.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/sanitizers.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/deps.cmake)
+include(GoogleTest)
+
+# asioserve_library(NAME sources...): a static library of ours, includes from the root of the tree.
+function(asioserve_library name)
+    add_library(${name} STATIC ${ARGN})
+    target_include_directories(${name} PUBLIC ${ASIOSERVE_ROOT})
+    target_link_libraries(${name} PRIVATE asioserve_warnings)
+endfunction()
+
+# asioserve_program(NAME sources...): a program of ours.
+function(asioserve_program name)
+    add_executable(${name} ${ARGN})
+    target_include_directories(${name} PRIVATE ${ASIOSERVE_ROOT})
+    target_link_libraries(${name} PRIVATE asioserve_warnings)
+endfunction()
+
+# asioserve_gtest(NAME LABELS "a;b" SOURCES … LIBS …): a GoogleTest program; each TEST is a ctest with a time limit.
+function(asioserve_gtest name)
+    cmake_parse_arguments(T "" "" "LABELS;SOURCES;LIBS" ${ARGN})
+    asioserve_program(${name} ${T_SOURCES})
+    target_link_libraries(${name} PRIVATE ${T_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
+    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${T_LABELS}" TIMEOUT 60)
+endfunction()
+
+add_subdirectory(${ASIOSERVE_ROOT}/common ${CMAKE_BINARY_DIR}/common)
+
+# asioserve_stage(N sources...): stageN_runner (a library, for the contract tests) and stageN_server (the program).
+function(asioserve_stage number)
+    asioserve_library(stage${number}_runner ${ARGN})
+    target_link_libraries(stage${number}_runner PUBLIC asioserve_app)
+    asioserve_program(stage${number}_server main.cpp)
+    target_link_libraries(stage${number}_server PRIVATE stage${number}_runner)
+    # Extension modules of the interpreter look up its symbols in the program.
+    set_target_properties(stage${number}_server PROPERTIES ENABLE_EXPORTS ON)
+    if(NOT TARGET asioserve_fakes)
+        add_subdirectory(${ASIOSERVE_ROOT}/tests/fakes ${CMAKE_BINARY_DIR}/tests/fakes)
+    endif()
+    asioserve_gtest(stage${number}_contract LABELS contract stage${number}
+        SOURCES ${ASIOSERVE_ROOT}/tests/contract/runner_contract_test.cpp ${ASIOSERVE_ROOT}/tests/contract/python_main.cpp
+        LIBS stage${number}_runner asioserve_fakes)
+endfunction()

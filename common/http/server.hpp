@@ -1,0 +1,91 @@
+// The HTTP/1 server: listening sockets, connections, limits, draining, and the sends of a turn.
+//
+// Threads: all members are for the I/O thread (the one that runs the io_context), the constructor and listen() for
+// whoever comes before it. It never asks about the GIL.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/runner/runner.hpp"
+
+namespace asioserve::http {
+
+/// Bounds on what a peer may make the server do; 0 means none where a line says so.
+struct Limits {
+    std::size_t head_bytes = 64 * 1024;              ///< request line and headers together: 414, 431
+    std::int64_t body_bytes = 100 * 1024 * 1024;     ///< 413
+    std::size_t connections = 0;                     ///< at once; 0: none. Further ones wait in the backlog
+    std::size_t pipelined = 32;                      ///< requests of a connection that run at once
+    std::size_t send_buffer_bytes = 256 * 1024;      ///< of an exchange's unsent answer, then its credit is used up
+    std::chrono::milliseconds header_time{30'000};   ///< from the first byte to the end of the head: 408; 0: none
+    std::chrono::milliseconds body_time{60'000};     ///< for the whole body: 408; 0: none
+    std::chrono::milliseconds keep_alive{5'000};     ///< idle between requests; 0: close after each answer
+    std::chrono::milliseconds buffer_idle{1'000};    ///< then a connection gives its read buffer back
+    std::chrono::milliseconds write_time{60'000};    ///< without the peer taking a byte, then it is cut; 0: none
+};
+
+struct ServerOptions {
+    Limits limits;
+    bool server_header = true;
+    bool date_header = true;
+    bool deferred_sends = true;  ///< false only for the bench: every answer is its own send
+    bool access_log = false;
+    std::vector<std::pair<std::string, std::string>> headers;  ///< added to every answer
+};
+
+/// Called for every finished exchange when access_log is on. I/O thread.
+struct AccessRecord {
+    Endpoints endpoints;
+    const RequestHead* head;
+    int status;
+    std::uint64_t body_bytes;
+    std::chrono::nanoseconds duration;
+};
+using AccessLog = std::function<void(const AccessRecord&)>;
+
+/// Live figures; I/O thread.
+struct ServerStats {
+    std::uint64_t connections_accepted = 0;
+    std::uint64_t connections_open = 0;
+    std::uint64_t exchanges_started = 0;
+    std::uint64_t exchanges_active = 0;
+    std::uint64_t sends = 0;  ///< system calls
+    std::uint64_t reads = 0;  ///< completions of a read
+};
+
+class Server {
+  public:
+    Server(asio::io_context& io, ServerOptions options, Handler& handler, Runner& runner, AccessLog log = {});
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    /// Takes over a listening socket (TCP, IPv6 or Unix; common/http/listen.hpp opens them). Throws std::system_error.
+    void listen(int fd);
+    /// Accepts connections from now on.
+    void start();
+    /// Ends a turn of the loop: sends what answers have gathered, arms the reads again. To be called whenever the
+    /// handlers that were ready have run and before the thread blocks. True: something became ready, poll again.
+    bool end_turn();
+    /// Stops accepting, answers what has begun with `Connection: close`, then calls `done`; what is not answered after
+    /// `timeout` is cut and its exchanges get Broken::draining. Calling it again with a shorter timeout shortens it.
+    void drain(std::chrono::milliseconds timeout, Job done);
+    ServerStats stats() const;
+
+    class Core;
+
+  private:
+    std::unique_ptr<Core> core_;
+};
+
+/// Runs io until it is stopped, turn by turn: one blocking wait, everything that is ready, end_turn().
+void run_turns(asio::io_context& io, Server& server);
+
+}  // namespace asioserve::http
