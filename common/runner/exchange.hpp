@@ -128,6 +128,9 @@ class Exchange {
         return *std::launder(reinterpret_cast<T*>(note_));
     }
 
+    /// The runner's own link from the exchange to what drives it; the runner says which thread.
+    void* runner_slot = nullptr;
+
     void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept {
         if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) dispose();
