@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# Proves that it works: installs what is missing, builds, and runs every test.
+#
+#   ./test.sh [--python P] [--full] [--jobs N] [SUITE...]
+#
+# Without a SUITE all of them, which takes less than 25 minutes on 2 cores from a clean clone:
+#   lint         include direction, sizes, reference counting, formatting, clang-tidy, ruff, mypy, Clang's thread safety
+#   common       everything in C++ under AddressSanitizer and UndefinedBehaviorSanitizer (contract tests included)
+#   contract     the runner contract alone: under ASan+UBSan, and under ThreadSanitizer
+#   threads      what crosses threads under ThreadSanitizer
+#   python       the Python package and the bench's harness, without a server
+#   equivalence  the black-box suite: three servers and the switch, release build
+#   switch       the supervisor, release build
+#   stage_alone  each stage configured, built and smoked by itself
+#   fuzz         libFuzzer on the connection, 60 s (FUZZ_SECONDS)
+# --full         the whole matrix: every Python found here, sanitizer builds under the black-box suite too, all presets,
+#                coverage, a soak (SOAK_SECONDS, 300), a long fuzz run. Hours, not minutes.
+# PYTEST_ARGS, CTEST_ARGS are added to those commands.
+source "$(dirname "$0")/scripts/setup.sh"
+
+ALL=(lint common threads python equivalence switch stage_alone fuzz)
+suites=() full="" python=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        -h | --help)
+            sed -n '2,20s/^# \{0,1\}//p' "$0"
+            exit 0
+            ;;
+        --full) full=1 ;;
+        --python)
+            [ $# -ge 2 ] || die "--python wants a path or a name, as in --python python3.13"
+            python=(--python "$2")
+            shift
+            ;;
+        --python=*) python=("$1") ;;
+        --jobs)
+            [ $# -ge 2 ] || die "--jobs wants a number"
+            JOBS=$2
+            shift
+            ;;
+        lint | common | contract | threads | python | equivalence | switch | stage_alone | fuzz) suites+=("$1") ;;
+        *) die "'$1' is no flag and no suite: see ./test.sh --help" ;;
+    esac
+    shift
+done
+[ ${#suites[@]} = 0 ] && suites=("${ALL[@]}")
+cd "$ROOT"
+
+closing=() failed=()
+started=$SECONDS
+logs=$ROOT/build/logs
+mkdir -p "$logs"
+
+# Runs a step to its end, remembers its closing line, and goes on when it failed: one run tells everything.
+step() {  # step NAME COMMAND...
+    local name=$1 log=$logs/test-$1.log since=$SECONDS status=0
+    shift
+    say "--- $name"
+    ("$@") 2>&1 </dev/null | tee "$log" || status=$?
+    [ "$status" = 0 ] || failed+=("$name")
+    local line
+    line=$(grep -E '^=+ .*(passed|failed|error|no tests ran).* =+$|tests passed, .* failed out of|^No tests were found|^Done .* in .* second' "$log" | tail -n 1)
+    closing+=("$(printf '%-24s %4d s  %s' "$name" $((SECONDS - since)) "${line:-$([ "$status" = 0 ] && echo ok || echo FAILED)}")")
+}
+
+run_pytest() { "$PYTHON" -m pytest ${PYTEST_ARGS:-} "$@"; }
+
+run_ctest() {  # run_ctest PRESET ARGS...
+    local dir=$ROOT/build/$1-$TAG
+    shift
+    local threads=${JOBS:-$(nproc)}
+    ctest --test-dir "$dir" -j "$threads" --output-on-failure --no-tests=error ${CTEST_ARGS:-} "$@"
+}
+
+sanitizers() {
+    local folder=$ROOT/tests/sanitizers
+    export ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0:${ASAN_OPTIONS:-}"
+    export LSAN_OPTIONS="suppressions=$folder/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
+    export TSAN_OPTIONS="suppressions=$folder/tsan.supp:halt_on_error=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}"
+    export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
+}
+
+suite_lint() {
+    build release
+    run_pytest tests/lint
+}
+suite_common() {
+    build asan
+    sanitizers
+    run_ctest asan
+}
+suite_contract() {
+    build asan contract_tests
+    sanitizers
+    run_ctest asan -L contract
+}
+suite_threads() {
+    build tsan tsan_tests
+    sanitizers
+    run_ctest tsan -L 'contract|threads'
+}
+suite_python() {
+    local folder folders=()
+    for folder in tests/python bench/tests; do [ -d "$folder" ] && folders+=("$folder"); done
+    run_pytest "${folders[@]}"
+}
+suite_equivalence() {
+    build "${1:-release}"
+    sanitizers
+    ASIOSERVE_BIN=$BUILD_DIR/bin run_pytest tests/equivalence
+}
+suite_switch() {
+    build "${1:-release}"
+    sanitizers
+    ASIOSERVE_BIN=$BUILD_DIR/bin run_pytest tests/switch
+}
+suite_stage_alone() {
+    ASIOSERVE_PYTHON=$PYTHON ASIOSERVE_ALONE=$ROOT/build/alone-$TAG run_pytest tests/stage_alone
+}
+suite_fuzz() {
+    CMAKE_ARGS=-DASIOSERVE_FUZZ=ON build clang connection_fuzz
+    local corpus=$ROOT/build/fuzz-corpus seeds=$ROOT/tests/fuzz/corpus
+    mkdir -p "$corpus" "$seeds"
+    sanitizers
+    "$BUILD_DIR/bin/connection_fuzz" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 \
+        -print_final_stats=0 -verbosity=0 -artifact_prefix="$logs/" "$corpus" "$seeds"
+}
+suite_soak() {
+    build release
+    ASIOSERVE_BIN=$BUILD_DIR/bin ASIOSERVE_SOAK_SECONDS=${SOAK_SECONDS:-300} run_pytest tests/equivalence/soak.py
+}
+
+run_suites() {
+    local suite
+    for suite in "${suites[@]}"; do
+        step "$suite$1" "suite_$suite"
+        [ "$suite" != contract ] || step "contract-tsan$1" suite_threads
+    done
+}
+
+prepare() {
+    setup_packages build test
+    setup_venv
+}
+
+if [ -z "$full" ]; then
+    setup_python "${python[@]}"
+    prepare
+    run_suites ""
+else
+    if [ ${#python[@]} -gt 0 ]; then pythons=("${python[1]:-${python[0]#--python=}}"); else mapfile -t pythons < <(list_pythons); fi
+    export FUZZ_SECONDS=${FUZZ_SECONDS:-600}
+    first=1
+    for interpreter in "${pythons[@]}"; do
+        setup_python --python "$interpreter"
+        prepare
+        say "=== Python $PYTHON_MINOR ($interpreter)"
+        run_suites "-$PYTHON_MINOR"
+        export ASIOSERVE_TEST_SLOWNESS=4
+        step "equivalence-asan-$PYTHON_MINOR" suite_equivalence asan
+        step "equivalence-tsan-$PYTHON_MINOR" suite_equivalence tsan
+        unset ASIOSERVE_TEST_SLOWNESS
+        step "soak-$PYTHON_MINOR" suite_soak
+        if [ -n "$first" ]; then
+            for preset in debug clang coverage; do
+                step "build-$preset" build "$preset"
+                step "ctest-$preset" run_ctest "$preset"
+            done
+            first=""
+        fi
+    done
+fi
+
+echo
+say "took $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s"
+printf '%s\n' "${closing[@]}"
+if [ ${#failed[@]} -gt 0 ]; then
+    say "failed: ${failed[*]}"
+    exit 1
+fi
+say "all passed"
