@@ -1,0 +1,125 @@
+"""The Python half of the loop: what runs once per loop, per connection or in debug mode.
+
+What runs per callback is native (_asioloop.LoopCore). Sockets, transports, signals, executors and DNS are asyncio's own
+selector-loop code, which stands on four methods of the core: _add_reader, _remove_reader, _add_writer, _remove_writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+from asyncio import events, format_helpers
+from asyncio.log import logger
+from collections.abc import Callable
+from typing import Any
+
+import _asioloop
+
+
+class _NoSelector:
+    """Stands where asyncio's loop keeps its selector; Asio's reactor does that work."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Loop(_asioloop.LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
+    """An asyncio event loop whose turn is Asio's.
+
+    Threads: as every asyncio loop, only call_soon_threadsafe() may be called from another thread than the loop's.
+    """
+
+    # asyncio's constructor sets the debug mode before it sets this.
+    slow_callback_duration = 0.1
+
+    def __init__(self) -> None:
+        asyncio.SelectorEventLoop.__init__(self, _NoSelector())  # type: ignore[arg-type]
+
+    # --- running --------------------------------------------------------------------------------------------
+
+    def run_forever(self) -> None:
+        """Run until stop() is called (asyncio.loop.run_forever)."""
+        self._check_closed()
+        self._check_running()
+        self._set_coroutine_origin_tracking(self.get_debug())
+        self._set_core_debug(self.get_debug(), self.slow_callback_duration)
+        hooks = sys.get_asyncgen_hooks()
+        wakeup = self._watch_signals()
+        try:
+            self._thread_id = threading.get_ident()
+            sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)
+            events._set_running_loop(self)
+            self._run_core()
+        finally:
+            self._thread_id = None
+            events._set_running_loop(None)
+            self._set_coroutine_origin_tracking(False)
+            sys.set_asyncgen_hooks(*hooks)
+            self._unwatch_signals(wakeup)
+
+    def _watch_signals(self) -> int | None:
+        """Let signals end a blocking wait: the interpreter writes each one to our wake-up descriptor.
+
+        Without it, Ctrl-C would be seen only after the next event. In the main thread alone, as CPython demands.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return None
+        return signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
+
+    def _unwatch_signals(self, previous: int | None) -> None:
+        # add_signal_handler() needs the descriptor also while the loop does not run: keep ours then.
+        if previous is not None and not self._signal_handlers:
+            signal.set_wakeup_fd(previous)
+
+    def close(self) -> None:
+        """Close the loop: callbacks that are due are dropped (asyncio.loop.close)."""
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self.is_closed():
+            return
+        super().close()
+        self._close_core()
+
+    def set_task_factory(self, factory: Any) -> None:
+        """Set how create_task() makes tasks (asyncio.loop.set_task_factory)."""
+        super().set_task_factory(factory)
+        self._set_core_task_factory(factory is not None)
+
+    def set_debug(self, enabled: bool) -> None:
+        """Switch debug mode; also while running."""
+        self._debug = enabled
+        self._set_core_debug(enabled, self.slow_callback_duration)
+        if self.is_running():
+            self.call_soon_threadsafe(self._set_coroutine_origin_tracking, enabled)
+
+    def _write_to_self(self) -> None:
+        """asyncio's base class wakes its selector by this; ours is woken by call_soon_threadsafe itself."""
+
+    def _add_callback_signalsafe(self, handle: asyncio.Handle) -> None:
+        # From _read_from_self(), which is a callback of ours: the loop is awake.
+        self._add_callback(handle)
+
+    # --- what the core asks Python to do -----------------------------------------------------------------------
+
+    def _callback_failed(self, handle: asyncio.Handle, exc: BaseException) -> None:
+        callback = getattr(handle, "_callback", None)
+        source = format_helpers._format_callback_source(callback, getattr(handle, "_args", ())) if callback else handle
+        context: dict[str, Any] = {"message": f"Exception in callback {source}", "exception": exc, "handle": handle}
+        if traceback := getattr(handle, "_source_traceback", None):
+            context["source_traceback"] = traceback
+        self.call_exception_handler(context)
+
+    def _report_slow(self, handle: asyncio.Handle, seconds: float) -> None:
+        logger.warning("Executing %s took %.3f seconds", asyncio.base_events._format_handle(handle), seconds)
+
+    def _debug_check(self, callback: Callable[..., object], method: str, check_thread: bool) -> None:
+        if check_thread:
+            self._check_thread()
+        if method in ("call_later", "call_at"):
+            method = "call_at"
+        self._check_callback(callback, method)
+
+    def _source_traceback(self) -> Any:
+        return format_helpers.extract_stack(sys._getframe(1))

@@ -1,0 +1,75 @@
+#include "stage3_native_loop/native/core/handle.hpp"
+
+namespace asioloop {
+
+using asioserve::py::new_reference;
+using asioserve::py::Ref;
+
+namespace {
+
+bool offset_of(PyObject* type, const char* name, Py_ssize_t& offset) {
+    Ref descriptor = Ref::steal(PyObject_GetAttrString(type, name));
+    if (!descriptor) return false;
+    if (!Py_IS_TYPE(descriptor.get(), &PyMemberDescr_Type)) {
+        PyErr_Format(PyExc_ImportError, "asyncio's handle keeps %s in an unknown way", name);
+        return false;
+    }
+    offset = reinterpret_cast<PyMemberDescrObject*>(descriptor.get())->d_member->offset;
+    return true;
+}
+
+}  // namespace
+
+bool HandleClass::load() {
+    Ref events = Ref::steal(PyImport_ImportModule("asyncio.events"));
+    if (!events) return false;
+    handle_ = Ref::steal(PyObject_GetAttrString(events.get(), "Handle"));
+    timer_ = Ref::steal(PyObject_GetAttrString(events.get(), "TimerHandle"));
+    if (!handle_ || !timer_) return false;
+    PyObject* h = handle_.get();
+    return offset_of(h, "_callback", callback_) && offset_of(h, "_args", args_) &&
+           offset_of(h, "_cancelled", cancelled_) && offset_of(h, "_loop", loop_) &&
+           offset_of(h, "_source_traceback", traceback_) && offset_of(h, "_repr", repr_) &&
+           offset_of(h, "_context", context_) && offset_of(timer_.get(), "_when", when_) &&
+           offset_of(timer_.get(), "_scheduled", scheduled_);
+}
+
+bool HandleClass::fill(PyObject* h, PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const {
+    slot(h, context_) = context ? new_reference(context) : PyContext_CopyCurrent();
+    slot(h, callback_) = new_reference(callback);
+    slot(h, args_) = new_reference(args);
+    slot(h, cancelled_) = new_reference(Py_False);
+    slot(h, loop_) = new_reference(loop);
+    slot(h, traceback_) = new_reference(Py_None);
+    slot(h, repr_) = new_reference(Py_None);
+    return slot(h, context_) != nullptr;
+}
+
+Ref HandleClass::make(PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const {
+    Ref h = Ref::steal(PyType_GenericAlloc(reinterpret_cast<PyTypeObject*>(handle_.get()), 0));
+    if (!h || !fill(h.get(), loop, callback, args, context)) return {};
+    return h;
+}
+
+Ref HandleClass::make_timer(PyObject* loop, double when, PyObject* callback, PyObject* args, PyObject* context) const {
+    Ref h = Ref::steal(PyType_GenericAlloc(reinterpret_cast<PyTypeObject*>(timer_.get()), 0));
+    if (!h || !fill(h.get(), loop, callback, args, context)) return {};
+    slot(h.get(), scheduled_) = new_reference(Py_False);
+    slot(h.get(), when_) = PyFloat_FromDouble(when);
+    if (!slot(h.get(), when_)) return {};
+    return h;
+}
+
+void HandleClass::set_scheduled(PyObject* timer, bool on) const {
+    Ref::steal(std::exchange(slot(timer, scheduled_), new_reference(on ? Py_True : Py_False))).reset();
+}
+
+void HandleClass::set_source_traceback(PyObject* handle, PyObject* stack) const {
+    Ref::steal(std::exchange(slot(handle, traceback_), new_reference(stack))).reset();
+}
+
+bool HandleClass::is_timer(PyObject* handle) const noexcept {
+    return PyObject_TypeCheck(handle, reinterpret_cast<PyTypeObject*>(timer_.get()));
+}
+
+}  // namespace asioloop

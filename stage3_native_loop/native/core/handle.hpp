@@ -1,0 +1,43 @@
+// Native access to asyncio.Handle and asyncio.TimerHandle: made without __init__, run without _run().
+//
+// The handles are instances of asyncio's own classes, so that every program that looks at one finds what it expects.
+// Their fields are __slots__, whose offsets the class itself tells. GIL: held everywhere.
+#pragma once
+
+#include "common/python/ref.hpp"
+
+namespace asioloop {
+
+/// The classes and the offsets of their slots; one per module.
+class HandleClass {
+  public:
+    /// Imports asyncio.events. False with an exception set on failure.
+    bool load();
+
+    /// A new asyncio.Handle. `args` is a tuple; `context` null takes a copy of the current one.
+    asioserve::py::Ref make(PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const;
+    /// A new asyncio.TimerHandle that is not scheduled yet.
+    asioserve::py::Ref make_timer(PyObject* loop, double when, PyObject* callback, PyObject* args, PyObject* context) const;
+
+    bool cancelled(PyObject* handle) const noexcept { return slot(handle, cancelled_) == Py_True; }
+    PyObject* callback(PyObject* handle) const noexcept { return slot(handle, callback_); }
+    PyObject* args(PyObject* handle) const noexcept { return slot(handle, args_); }
+    PyObject* context(PyObject* handle) const noexcept { return slot(handle, context_); }
+    void set_scheduled(PyObject* timer, bool on) const;
+    void set_source_traceback(PyObject* handle, PyObject* stack) const;
+    bool is_timer(PyObject* handle) const noexcept;
+    PyObject* handle_type() const noexcept { return handle_.get(); }
+
+  private:
+    static PyObject*& slot(PyObject* o, Py_ssize_t offset) noexcept {
+        return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(o) + offset);
+    }
+    bool fill(PyObject* h, PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const;
+
+    asioserve::py::Ref handle_;
+    asioserve::py::Ref timer_;
+    Py_ssize_t callback_ = 0, args_ = 0, cancelled_ = 0, loop_ = 0, traceback_ = 0, repr_ = 0, context_ = 0;
+    Py_ssize_t when_ = 0, scheduled_ = 0;
+};
+
+}  // namespace asioloop

@@ -1,0 +1,274 @@
+#include "stage3_native_loop/native/core/loop.hpp"
+
+#include <asio/post.hpp>
+#include <cmath>
+#include <ctime>
+
+namespace asioloop {
+
+using asioserve::py::drop;
+using asioserve::py::new_reference;
+using asioserve::py::Ref;
+
+namespace {
+
+// asyncio's own bound on a wait: longer ones are waited for in pieces, so that no arithmetic overflows.
+constexpr double kLongestWait = 24 * 3600;
+// CPython's own switch interval; a turn of C++ alone never comes by the place where CPython would let go.
+constexpr std::chrono::milliseconds kSwitchInterval{5};
+
+bool closed_error() {
+    PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+    return false;
+}
+
+}  // namespace
+
+LoopCore::LoopCore(const ModuleState& module, PyObject* self, asio::io_context* io)
+    : module_(module),
+      self_(self),
+      owned_io_(io ? nullptr : std::make_unique<asio::io_context>(ASIO_CONCURRENCY_HINT_UNSAFE_IO)),
+      io_(io ? *io : *owned_io_),
+      work_(asio::make_work_guard(io_)),
+      watches_(*this, io_),
+      timer_(io_) {}
+
+LoopCore::~LoopCore() = default;
+
+double LoopCore::time() noexcept {
+    timespec t{};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
+}
+
+PyObject* LoopCore::call_soon(PyObject* callback, PyObject* args, PyObject* context) {
+    if (closed_) return closed_error(), nullptr;
+    if (capture) {
+        *std::exchange(capture, nullptr) = Ref::borrow(callback);
+        return new_reference(Py_None);
+    }
+    return schedule(callback, args, context);
+}
+
+PyObject* LoopCore::schedule(PyObject* callback, PyObject* args, PyObject* context) {
+    Ref h = module_.handles.make(self_, callback, args, context);
+    if (!h) return nullptr;
+    ready_.push({new_reference(h.get()), nullptr, false});
+    return h.release();
+}
+
+PyObject* LoopCore::call_soon_threadsafe(PyObject* callback, PyObject* args, PyObject* context) {
+    if (closed_) return closed_error(), nullptr;
+    PyObject* h = schedule(callback, args, context);
+    if (h) wake();
+    return h;
+}
+
+PyObject* LoopCore::call_at(double when, PyObject* callback, PyObject* args, PyObject* context) {
+    if (closed_) return closed_error(), nullptr;
+    Ref h = module_.handles.make_timer(self_, when, callback, args, context);
+    if (!h) return nullptr;
+    module_.handles.set_scheduled(h.get(), true);
+    timers_.push(when, new_reference(h.get()));
+    return h.release();
+}
+
+void LoopCore::timer_cancelled() {
+    if (!timers_.note_cancelled()) return;
+    timers_.compact([this](PyObject* h) {
+        if (!module_.handles.cancelled(h)) return false;
+        module_.handles.set_scheduled(h, false);
+        drop(h);
+        return true;
+    });
+}
+
+void LoopCore::wake() {
+    if (!blocked_.load() || woken_.exchange(true)) return;
+    wake_ups_.add();
+    asio::post(io_, [] {});
+}
+
+void LoopCore::take_gil() {
+    PyEval_RestoreThread(thread_state_);
+    gil_held_ = true;
+    gil_acquisitions_.add();
+}
+
+void LoopCore::release_gil() {
+    gil_held_ = false;
+    last_release_ = std::chrono::steady_clock::now();
+    PyEval_SaveThread();
+}
+
+void LoopCore::set_shown(bool on) {
+    Ref done = Ref::steal(PyObject_CallOneArg(module_.set_running_loop.get(), on ? self_ : Py_None));
+    if (!done) PyErr_WriteUnraisable(self_);
+    shown_ = on;
+}
+
+bool LoopCore::run() {
+    thread_ = std::this_thread::get_id();
+    thread_state_ = PyThreadState_Get();
+    gil_held_ = true;
+    shown_ = true;  // run_forever() has set it
+    running_ = true;
+    last_release_ = std::chrono::steady_clock::now();
+    bool ok = true;
+    while (ok) {
+        if (ready_.empty() && !stopping_) {
+            wait();
+        } else {
+            // Callbacks are due, but answers go out and I/O is looked at once a turn all the same.
+            if (hook_) hook_->end_turn();
+            io_.poll();
+            breathe();
+        }
+        ok = expire_timers() && run_ready();
+        if (ok && hook_) hook_->run_deferred();
+        if (stopping_) break;
+    }
+    stopping_ = false;
+    if (hook_ && ok) hook_->end_turn();
+    running_ = false;
+    return ok;
+}
+
+void LoopCore::wait() {
+    arm_timer();
+    timer_fired_ = false;
+    // Set while the GIL is still held: whoever pushes a callback next has it, and then sees that it must wake us.
+    woken_ = false;
+    blocked_ = true;
+    release_gil();
+    do {
+        bool more = hook_ && hook_->end_turn();
+        if (!gil_held_ && !more) io_.run_one();
+        io_.poll();
+    } while (!gil_held_ && !woken_ && !timer_fired_);
+    ensure_gil();
+    blocked_ = false;
+}
+
+void LoopCore::breathe() {
+    // Callbacks written in C never reach the place where CPython hands the GIL over: other threads would starve.
+    if ((++turns_ & 15) != 0) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_release_ < kSwitchInterval) return;
+    release_gil();
+    take_gil();
+}
+
+void LoopCore::arm_timer() {
+    if (timers_.empty()) return;
+    const double when = std::min(timers_.head().when, time() + kLongestWait);
+    if (armed_for_ != 0 && armed_for_ <= when) return;
+    armed_for_ = when;
+    const auto ns = std::chrono::nanoseconds(static_cast<std::int64_t>(std::ceil(when * 1e9)));
+    timer_.expires_at(std::chrono::steady_clock::time_point(ns));
+    timer_.async_wait([this](const asio::error_code& ec) {
+        if (ec) return;
+        armed_for_ = 0;
+        timer_fired_ = true;
+    });
+}
+
+bool LoopCore::expire_timers() {
+    if (timers_.empty()) return true;
+    const double now = time();
+    while (!timers_.empty() && timers_.head().when <= now) {
+        PyObject* h = timers_.pop();
+        module_.handles.set_scheduled(h, false);
+        if (module_.handles.cancelled(h)) {
+            timers_.note_dead_popped();
+            drop(h);
+        } else {
+            ready_.push({h, nullptr, false});
+        }
+    }
+    return true;
+}
+
+bool LoopCore::run_ready() {
+    // Only what is due now: callbacks that these schedule wait for the next turn, after I/O has had a look.
+    std::size_t n = ready_.size();
+    if (n == 0) return true;
+    show_running();
+    while (n-- > 0) {
+        Ready r = ready_.pop();
+        Ref h = Ref::steal(r.handle);
+        in_callback_ = true;
+        const bool ok = run_handle(h.get());
+        in_callback_ = false;
+        if (r.watch) watches_.ran(*r.watch, r.write);
+        if (!ok) return false;
+    }
+    return true;
+}
+
+bool LoopCore::run_handle(PyObject* handle) {
+    const HandleClass& handles = module_.handles;
+    if (handles.cancelled(handle)) return true;
+    // Owned for the call: cancel() inside the callback empties the slots.
+    Ref callback = Ref::borrow(handles.callback(handle));
+    Ref args = Ref::borrow(handles.args(handle));
+    Ref context = Ref::borrow(handles.context(handle));
+    const double begin = debug ? time() : 0;
+    if (PyContext_Enter(context.get()) < 0) return report(handle);
+    auto* tuple = reinterpret_cast<PyTupleObject*>(args.get());
+    Ref result = Ref::steal(PyObject_Vectorcall(callback.get(), tuple->ob_item, static_cast<std::size_t>(Py_SIZE(tuple)), nullptr));
+    bool ok = true;
+    if (!result) ok = report(handle);
+    if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(handle);
+    if (debug && ok) {
+        const double took = time() - begin;
+        if (took >= slow_callback_duration) {
+            Ref done = Ref::steal(PyObject_CallMethod(self_, "_report_slow", "Od", handle, took));
+            if (!done) PyErr_WriteUnraisable(handle);
+        }
+    }
+    return ok;
+}
+
+bool LoopCore::report(PyObject* handle) {
+    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) return false;
+    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback) PyException_SetTraceback(value, traceback);
+    Ref t = Ref::steal(type), v = Ref::steal(value), tb = Ref::steal(traceback);
+    Ref done = Ref::steal(PyObject_CallMethod(self_, "_callback_failed", "OO", handle, v.get()));
+    if (done) return true;
+    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) return false;
+    PyErr_WriteUnraisable(handle);
+    return true;
+}
+
+void LoopCore::close() {
+    closed_ = true;
+    clear_references();
+}
+
+int LoopCore::traverse(visitproc visit, void* arg) {
+    if (int r = watches_.traverse(visit, arg)) return r;
+    if (int r = timers_.traverse(visit, arg)) return r;
+    return ready_.traverse(visit, arg);
+}
+
+void LoopCore::clear_references() {
+    while (!ready_.empty()) {
+        Ready r = ready_.pop();
+        drop(r.handle);
+        if (r.watch) watches_.ran(*r.watch, r.write);
+    }
+    while (!timers_.empty()) {
+        PyObject* h = timers_.pop();
+        module_.handles.set_scheduled(h, false);
+        drop(h);
+    }
+    watches_.close();
+    timer_.cancel();
+    armed_for_ = 0;
+}
+
+}  // namespace asioloop

@@ -1,0 +1,162 @@
+// The event loop: the turn, the GIL, the clock. Its Python face is loop_type.cpp, its file descriptors os/fd_watch.hpp.
+//
+// Threads: one thread runs the loop (run()); that thread may hold the GIL or not, `gil_held_` says which. Under the
+// GIL and from any thread: call_soon_threadsafe, stop. Everything else: on the loop's thread, or while nobody runs it.
+//
+// A turn: [nothing is due] let the GIL go, end_turn() of the hook, one blocking wait · I/O that is ready · due timers ·
+// the callbacks that were due when the turn began · what the hook has put off. The GIL is taken by the first who
+// enters Python (ensure_gil) and stays held until the next blocking wait.
+#pragma once
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <thread>
+
+#include "common/runner/counters.hpp"
+#include "stage3_native_loop/native/core/handle.hpp"
+#include "stage3_native_loop/native/core/ready_queue.hpp"
+#include "stage3_native_loop/native/core/timer_heap.hpp"
+#include "stage3_native_loop/native/os/fd_watch.hpp"
+
+namespace asioloop {
+
+/// What a program that shares the loop's thread does at the seams of a turn.
+class TurnHook {
+  public:
+    /// Before the thread may block: sends what has gathered. With or without the GIL. True: something became ready.
+    virtual bool end_turn() = 0;
+    /// After the callbacks of the turn: what could not be done inside one. GIL held.
+    virtual void run_deferred() = 0;
+
+  protected:
+    ~TurnHook() = default;
+};
+
+/// What the module keeps for its loops.
+struct ModuleState {
+    HandleClass handles;
+    asioserve::py::Ref loop_type;
+    asioserve::py::Ref empty_tuple;
+    asioserve::py::Ref set_running_loop;
+};
+
+class LoopCore {
+  public:
+    /// `io` null: an io_context of its own. `self` is the Python object that this is a part of (not owned).
+    LoopCore(const ModuleState& module, PyObject* self, asio::io_context* io);
+    ~LoopCore();
+    LoopCore(const LoopCore&) = delete;
+    LoopCore& operator=(const LoopCore&) = delete;
+
+    // --- scheduling: GIL held -------------------------------------------------------------------------------
+    /// New reference to the handle, or null with an exception set.
+    PyObject* call_soon(PyObject* callback, PyObject* args, PyObject* context);
+    PyObject* call_soon_threadsafe(PyObject* callback, PyObject* args, PyObject* context);
+    PyObject* call_at(double when, PyObject* callback, PyObject* args, PyObject* context);
+    void timer_cancelled();
+    /// Seconds, CLOCK_MONOTONIC: the clock of time.monotonic().
+    static double time() noexcept;
+    /// Queues a handle (a reference is taken over) that an I/O event made due.
+    void push_ready(Ready ready) { ready_.push(ready); }
+    FdWatches& watches() noexcept { return watches_; }
+
+    /// While set, the next call_soon() stores its callback here instead of queueing it, and unsets this: how a Task is
+    /// made whose first step is taken elsewhere.
+    asioserve::py::Ref* capture = nullptr;
+
+    // --- the turn -------------------------------------------------------------------------------------------
+    /// Runs until stop(). GIL held. False with an exception set: SystemExit or KeyboardInterrupt left a callback.
+    bool run();
+    void stop() noexcept { stopping_ = true; }
+    /// Forgets every callback, timer and descriptor. GIL held, not running.
+    void close();
+    bool closed() const noexcept { return closed_; }
+    bool running() const noexcept { return running_; }
+
+    // --- for those who share the thread ---------------------------------------------------------------------
+    /// Makes sure that the GIL is held until the next blocking wait. Loop's thread, inside run().
+    void ensure_gil() {
+        if (!gil_held_) take_gil();
+    }
+    bool gil_held() const noexcept { return gil_held_; }
+    /// A callback of the loop is on the stack.
+    bool in_callback() const noexcept { return in_callback_; }
+    bool on_loop_thread() const noexcept { return running_ && thread_ == std::this_thread::get_id(); }
+    /// asyncio.get_running_loop() finds this loop, or none; the change costs about 50 ns, no change nothing.
+    void show_running() {
+        if (!shown_) set_shown(true);
+    }
+    void hide_running() {
+        if (shown_) set_shown(false);
+    }
+    void hook(TurnHook* h) noexcept { hook_ = h; }
+    asio::io_context& io() noexcept { return io_; }
+    /// Wakes a blocked run() so that it looks at the ready queue. GIL held, any thread.
+    void wake();
+
+    const asioserve::Counter& gil_acquisitions() const noexcept { return gil_acquisitions_; }
+    const asioserve::Counter& wake_ups() const noexcept { return wake_ups_; }
+
+    bool debug = false;
+    bool has_task_factory = false;        ///< set_task_factory() is in use: tasks are made by loop.create_task() only
+    double slow_callback_duration = 0.1;  ///< seconds
+
+    int traverse(visitproc visit, void* arg);
+    void clear_references();
+
+  private:
+    PyObject* schedule(PyObject* callback, PyObject* args, PyObject* context);
+    void take_gil();
+    void release_gil();
+    void set_shown(bool on);
+    void wait();
+    void breathe();
+    void arm_timer();
+    bool expire_timers();
+    bool run_ready();
+    bool run_handle(PyObject* handle);
+    bool report(PyObject* handle);
+
+    // constant after construction
+    const ModuleState& module_;
+    PyObject* const self_;
+    std::unique_ptr<asio::io_context> owned_io_;
+    asio::io_context& io_;
+    asio::executor_work_guard<asio::io_context::executor_type> work_;
+
+    // under the GIL
+    ReadyQueue ready_;
+    TimerHeap<PyObject*> timers_;
+    FdWatches watches_;
+    bool stopping_ = false;
+    bool closed_ = false;
+    std::atomic<bool> blocked_{false};  // read by other threads under the GIL, kept while it is not held
+    std::atomic<bool> woken_{false};    // a wake-up is under way: no second one is needed
+
+    // the loop's thread
+    asio::steady_timer timer_;
+    double armed_for_ = 0;  // 0: not armed
+    bool timer_fired_ = false;
+    bool gil_held_ = true;
+    bool shown_ = false;
+    bool in_callback_ = false;
+    std::atomic<bool> running_{false};
+    std::thread::id thread_;
+    PyThreadState* thread_state_ = nullptr;
+    TurnHook* hook_ = nullptr;
+    std::chrono::steady_clock::time_point last_release_;
+    unsigned turns_ = 0;
+    asioserve::Counter gil_acquisitions_;
+    asioserve::Counter wake_ups_;  // one writer at a time: the GIL
+};
+
+/// The loop inside a Python object, or null where it is none of ours. GIL held.
+LoopCore* core_of(PyObject* loop);
+
+}  // namespace asioloop

@@ -1,0 +1,287 @@
+// The Python type _asioloop.LoopCore: argument parsing in front of LoopCore, for asioloop.Loop to derive from.
+#include <cstddef>
+#include <new>
+
+#include "stage3_native_loop/native/core/module.hpp"
+
+namespace asioloop {
+
+using asioserve::py::new_reference;
+using asioserve::py::Ref;
+
+namespace {
+
+struct LoopObject {
+    PyObject_HEAD
+    alignas(LoopCore) std::byte storage[sizeof(LoopCore)];
+    bool constructed;
+};
+
+LoopCore& core(PyObject* self) {
+    return *std::launder(reinterpret_cast<LoopCore*>(reinterpret_cast<LoopObject*>(self)->storage));
+}
+
+PyObject* loop_new(PyTypeObject* type, PyObject*, PyObject*) {
+    ModuleState* module = state_of(type);
+    if (!module) return nullptr;
+    Ref self = Ref::steal(type->tp_alloc(type, 0));
+    if (!self) return nullptr;
+    // A factory that wants its own io_context sets it on the class it makes: `_io` is a capsule or missing.
+    asio::io_context* io = nullptr;
+    if (Ref capsule = Ref::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "_io")); capsule) {
+        io = static_cast<asio::io_context*>(PyCapsule_GetPointer(capsule.get(), kIoCapsule));
+        if (!io) return nullptr;
+    } else {
+        PyErr_Clear();
+    }
+    try {
+        new (reinterpret_cast<LoopObject*>(self.get())->storage) LoopCore(*module, self.get(), io);
+    } catch (const std::exception& e) {
+        PyErr_SetString(PyExc_OSError, e.what());
+        return nullptr;
+    }
+    reinterpret_cast<LoopObject*>(self.get())->constructed = true;
+    return self.release();
+}
+
+int loop_traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    return reinterpret_cast<LoopObject*>(self)->constructed ? core(self).traverse(visit, arg) : 0;
+}
+
+int loop_clear(PyObject* self) {
+    if (reinterpret_cast<LoopObject*>(self)->constructed) core(self).clear_references();
+    return 0;
+}
+
+void loop_dealloc(PyObject* self) {
+    PyTypeObject* type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    loop_clear(self);
+    if (reinterpret_cast<LoopObject*>(self)->constructed) core(self).~LoopCore();
+    type->tp_free(self);
+    asioserve::py::drop(reinterpret_cast<PyObject*>(type));
+}
+
+/// Splits (first `skip` arguments, *args, context=None) as call_soon and its relatives take them.
+struct Call {
+    Ref args;
+    PyObject* context = nullptr;  // borrowed; null: none given
+
+    bool parse(const char* name, ModuleState& module, PyObject* const* values, Py_ssize_t n, Py_ssize_t skip, PyObject* names) {
+        if (n < skip) {
+            PyErr_Format(PyExc_TypeError, "%s() missing %zd required positional argument%s", name, skip - n, skip - n == 1 ? "" : "s");
+            return false;
+        }
+        for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); ++i) {
+            if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, i), "context") != 0) {
+                PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", name, PyTuple_GET_ITEM(names, i));
+                return false;
+            }
+            if (values[n + i] != Py_None) context = values[n + i];
+        }
+        if (n == skip) {
+            args = module.empty_tuple;
+            return true;
+        }
+        args = Ref::steal(PyTuple_New(n - skip));
+        if (!args) return false;
+        for (Py_ssize_t i = skip; i < n; ++i) PyTuple_SET_ITEM(args.get(), i - skip, new_reference(values[i]));
+        return true;
+    }
+};
+
+/// In debug mode asyncio checks more and remembers where a handle was made; that part is Python's.
+bool debug_check(PyObject* self, PyObject* callback, const char* method, bool check_thread) {
+    if (!core(self).debug) return true;
+    Ref done = Ref::steal(PyObject_CallMethod(self, "_debug_check", "OsO", callback, method, check_thread ? Py_True : Py_False));
+    return static_cast<bool>(done);
+}
+
+PyObject* with_traceback(PyObject* self, PyObject* handle) {
+    if (!handle || !core(self).debug) return handle;
+    Ref h = Ref::steal(handle);
+    Ref stack = Ref::steal(PyObject_CallMethod(self, "_source_traceback", nullptr));
+    if (!stack) return nullptr;
+    state_of(Py_TYPE(self))->handles.set_source_traceback(h.get(), stack.get());
+    return h.release();
+}
+
+PyObject* call_soon(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
+    Call call;
+    if (!call.parse("call_soon", *state_of(Py_TYPE(self)), values, n, 1, names)) return nullptr;
+    if (!debug_check(self, values[0], "call_soon", true)) return nullptr;
+    return with_traceback(self, core(self).call_soon(values[0], call.args.get(), call.context));
+}
+
+PyObject* call_soon_threadsafe(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
+    Call call;
+    if (!call.parse("call_soon_threadsafe", *state_of(Py_TYPE(self)), values, n, 1, names)) return nullptr;
+    if (!debug_check(self, values[0], "call_soon_threadsafe", false)) return nullptr;
+    return with_traceback(self, core(self).call_soon_threadsafe(values[0], call.args.get(), call.context));
+}
+
+PyObject* call_timer(PyObject* self, const char* name, bool later, PyObject* const* values, Py_ssize_t n, PyObject* names) {
+    Call call;
+    if (!call.parse(name, *state_of(Py_TYPE(self)), values, n, 2, names)) return nullptr;
+    if (values[0] == Py_None) {
+        PyErr_SetString(PyExc_TypeError, later ? "delay must not be None" : "when cannot be None");
+        return nullptr;
+    }
+    double when = PyFloat_AsDouble(values[0]);
+    if (when == -1.0 && PyErr_Occurred()) return nullptr;
+    if (later) when += LoopCore::time();
+    if (!debug_check(self, values[1], name, true)) return nullptr;
+    return with_traceback(self, core(self).call_at(when, values[1], call.args.get(), call.context));
+}
+
+PyObject* call_later(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
+    return call_timer(self, "call_later", true, values, n, names);
+}
+
+PyObject* call_at(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
+    return call_timer(self, "call_at", false, values, n, names);
+}
+
+PyObject* loop_time(PyObject*, PyObject*) { return PyFloat_FromDouble(LoopCore::time()); }
+
+PyObject* timer_cancelled(PyObject* self, PyObject*) {
+    core(self).timer_cancelled();
+    return new_reference(Py_None);
+}
+
+PyObject* run_core(PyObject* self, PyObject*) {
+    return core(self).run() ? new_reference(Py_None) : nullptr;
+}
+
+PyObject* stop(PyObject* self, PyObject*) {
+    core(self).stop();
+    return new_reference(Py_None);
+}
+
+PyObject* is_running(PyObject* self, PyObject*) { return PyBool_FromLong(core(self).running()); }
+PyObject* get_debug(PyObject* self, PyObject*) { return PyBool_FromLong(core(self).debug); }
+
+PyObject* set_core_debug(PyObject* self, PyObject* args) {
+    int on = 0;
+    if (!PyArg_ParseTuple(args, "pd", &on, &core(self).slow_callback_duration)) return nullptr;
+    core(self).debug = on != 0;
+    return new_reference(Py_None);
+}
+
+PyObject* set_core_task_factory(PyObject* self, PyObject* on) {
+    const int truth = PyObject_IsTrue(on);
+    if (truth < 0) return nullptr;
+    core(self).has_task_factory = truth != 0;
+    return new_reference(Py_None);
+}
+
+PyObject* close_core(PyObject* self, PyObject*) {
+    core(self).close();
+    return new_reference(Py_None);
+}
+
+PyObject* add_callback(PyObject* self, PyObject* handle) {
+    const HandleClass& handles = state_of(Py_TYPE(self))->handles;
+    if (!PyObject_TypeCheck(handle, reinterpret_cast<PyTypeObject*>(handles.handle_type()))) {
+        PyErr_Format(PyExc_TypeError, "an asyncio.Handle is needed, not %R", handle);
+        return nullptr;
+    }
+    if (!handles.cancelled(handle)) core(self).push_ready({new_reference(handle), nullptr, false});
+    return new_reference(Py_None);
+}
+
+PyObject* set_watch(PyObject* self, PyObject* const* values, Py_ssize_t n, bool write) {
+    if (n < 2) {
+        PyErr_SetString(PyExc_TypeError, "a file descriptor and a callback are needed");
+        return nullptr;
+    }
+    const int fd = PyObject_AsFileDescriptor(values[0]);
+    if (fd < 0) return nullptr;
+    if (core(self).closed()) {
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+        return nullptr;
+    }
+    ModuleState& module = *state_of(Py_TYPE(self));
+    Call call;
+    if (!call.parse("add_reader", module, values, n, 2, nullptr)) return nullptr;
+    Ref handle = module.handles.make(self, values[1], call.args.get(), nullptr);
+    if (!handle) return nullptr;
+    Ref result = handle;
+    if (!core(self).watches().set(fd, write, std::move(handle))) return nullptr;
+    return result.release();
+}
+
+PyObject* add_reader(PyObject* self, PyObject* const* v, Py_ssize_t n) { return set_watch(self, v, n, false); }
+PyObject* add_writer(PyObject* self, PyObject* const* v, Py_ssize_t n) { return set_watch(self, v, n, true); }
+
+PyObject* remove_watch(PyObject* self, PyObject* file, bool write) {
+    if (core(self).closed()) return new_reference(Py_False);
+    // A number is taken as it is: the descriptor may be closed already, and the callback must go all the same.
+    const int fd = PyObject_AsFileDescriptor(file);
+    if (fd < 0) return nullptr;
+    return PyBool_FromLong(core(self).watches().remove(fd, write));
+}
+
+PyObject* remove_reader(PyObject* self, PyObject* file) { return remove_watch(self, file, false); }
+PyObject* remove_writer(PyObject* self, PyObject* file) { return remove_watch(self, file, true); }
+
+template <class F>
+PyCFunction as_method(F f) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
+}
+
+PyMethodDef methods[] = {
+    {"call_soon", as_method(&call_soon), METH_FASTCALL | METH_KEYWORDS,
+     "call_soon(callback, *args, context=None)\n--\n\nRun the callback in the next turn of the loop. Loop's thread only."},
+    {"call_soon_threadsafe", as_method(&call_soon_threadsafe), METH_FASTCALL | METH_KEYWORDS,
+     "call_soon_threadsafe(callback, *args, context=None)\n--\n\nLike call_soon, from any thread; one wake-up however many calls."},
+    {"call_later", as_method(&call_later), METH_FASTCALL | METH_KEYWORDS,
+     "call_later(delay, callback, *args, context=None)\n--\n\nRun the callback after delay seconds, never early."},
+    {"call_at", as_method(&call_at), METH_FASTCALL | METH_KEYWORDS,
+     "call_at(when, callback, *args, context=None)\n--\n\nRun the callback at `when` on the loop's clock (time())."},
+    {"time", &loop_time, METH_NOARGS, "time()\n--\n\nSeconds on the loop's clock, which is time.monotonic()'s."},
+    {"stop", &stop, METH_NOARGS, "stop()\n--\n\nEnd run_forever() after the turn under way."},
+    {"is_running", &is_running, METH_NOARGS, "is_running()\n--\n\nTrue while run_forever() runs."},
+    {"get_debug", &get_debug, METH_NOARGS, "get_debug()\n--\n\nTrue in debug mode."},
+    {"_timer_handle_cancelled", &timer_cancelled, METH_O, "asyncio.TimerHandle.cancel() calls this."},
+    {"_run_core", &run_core, METH_NOARGS, "Turn until stop()."},
+    {"_set_core_debug", &set_core_debug, METH_VARARGS, "(debug, slow_callback_duration)"},
+    {"_set_core_task_factory", &set_core_task_factory, METH_O, "(in_use)"},
+    {"_close_core", &close_core, METH_NOARGS, "Forget all callbacks, timers and descriptors."},
+    {"_add_callback", &add_callback, METH_O, "Queue a handle that is made already, unless it is cancelled."},
+    {"_add_reader", as_method(&add_reader), METH_FASTCALL, "_add_reader(fd, callback, *args) -> Handle"},
+    {"_add_writer", as_method(&add_writer), METH_FASTCALL, "_add_writer(fd, callback, *args) -> Handle"},
+    {"_remove_reader", &remove_reader, METH_O, "_remove_reader(fd) -> bool"},
+    {"_remove_writer", &remove_writer, METH_O, "_remove_writer(fd) -> bool"},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_doc, const_cast<char*>("The native part of asioloop.Loop: turn, timers, callbacks, file descriptors.")},
+    {Py_tp_new, reinterpret_cast<void*>(&loop_new)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(&loop_dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(&loop_traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(&loop_clear)},
+    {Py_tp_methods, methods},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {
+    "_asioloop.LoopCore", sizeof(LoopObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots,
+};
+
+}  // namespace
+
+PyObject* make_loop_type(PyObject* module) { return PyType_FromModuleAndSpec(module, &spec, nullptr); }
+
+LoopCore* core_of(PyObject* loop) {
+    ModuleState* module = state_of(Py_TYPE(loop));
+    if (!module) {
+        PyErr_Clear();
+        return nullptr;
+    }
+    return &core(loop);
+}
+
+}  // namespace asioloop

@@ -1,0 +1,69 @@
+#include "stage3_native_loop/native/core/module.hpp"
+
+#include <new>
+
+namespace asioloop {
+
+using asioserve::py::Ref;
+
+namespace {
+
+ModuleState& state(PyObject* module) { return *static_cast<ModuleState*>(PyModule_GetState(module)); }
+
+int exec(PyObject* module) {
+    ModuleState& s = *new (PyModule_GetState(module)) ModuleState();
+    if (!s.handles.load()) return -1;
+    s.empty_tuple = Ref::steal(PyTuple_New(0));
+    Ref events = Ref::steal(PyImport_ImportModule("asyncio.events"));
+    if (!events || !s.empty_tuple) return -1;
+    s.set_running_loop = Ref::steal(PyObject_GetAttrString(events.get(), "_set_running_loop"));
+    s.loop_type = Ref::steal(make_loop_type(module));
+    if (!s.set_running_loop || !s.loop_type) return -1;
+    return PyModule_AddObjectRef(module, "LoopCore", s.loop_type.get());
+}
+
+int traverse(PyObject* module, visitproc visit, void* arg) {
+    ModuleState& s = state(module);
+    Py_VISIT(s.loop_type.get());
+    Py_VISIT(s.set_running_loop.get());
+    return 0;
+}
+
+void free_module(void* module) {
+    // Null when exec was never reached.
+    if (auto* s = static_cast<ModuleState*>(PyModule_GetState(static_cast<PyObject*>(module)))) s->~ModuleState();
+}
+
+PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, reinterpret_cast<void*>(&exec)},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_USED},
+#endif
+    {0, nullptr},
+};
+
+PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    "_asioloop",
+    "The core of asioloop.Loop: an asyncio event loop on an asio::io_context.",
+    sizeof(ModuleState),
+    nullptr,
+    slots,
+    traverse,
+    nullptr,
+    free_module,
+};
+
+}  // namespace
+
+ModuleState* state_of(PyTypeObject* loop_type) {
+    PyObject* module = PyType_GetModuleByDef(loop_type, &definition);
+    return module ? &state(module) : nullptr;
+}
+
+}  // namespace asioloop
+
+PyObject* PyInit__asioloop() { return PyModuleDef_Init(&asioloop::definition); }

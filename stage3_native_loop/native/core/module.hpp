@@ -1,0 +1,20 @@
+// The built-in module `_asioloop`: LoopCore, and what C++ programs put in front of it.
+#pragma once
+
+#include "stage3_native_loop/native/core/loop.hpp"
+
+namespace asioloop {
+
+/// The module's state by any loop object (an instance of LoopCore or of a subclass); null with an exception set.
+ModuleState* state_of(PyTypeObject* loop_type);
+
+/// Makes the type LoopCore for the module. New reference, null with an exception set.
+PyObject* make_loop_type(PyObject* module);
+
+/// Name of the capsules that hand an asio::io_context to LoopCore's constructor.
+inline constexpr const char* kIoCapsule = "_asioloop.io_context";
+
+}  // namespace asioloop
+
+/// For PyImport_AppendInittab and for an extension module of its own.
+extern "C" __attribute__((visibility("default"))) PyObject* PyInit__asioloop();

@@ -1,0 +1,106 @@
+#include "stage3_native_loop/native/os/fd_watch.hpp"
+
+#include <cerrno>
+
+#include "stage3_native_loop/native/core/loop.hpp"
+
+namespace asioloop {
+
+using asioserve::py::clear;
+using asioserve::py::new_reference;
+using asioserve::py::Ref;
+
+namespace {
+
+void cancel_and_drop(PyObject*& handle) {
+    Ref h = Ref::steal(std::exchange(handle, nullptr));
+    if (!h) return;
+    Ref done = Ref::steal(PyObject_CallMethod(h.get(), "cancel", nullptr));
+    if (!done) PyErr_WriteUnraisable(h.get());
+}
+
+}  // namespace
+
+bool FdWatches::set(int fd, bool write, Ref handle) {
+    auto found = watches_.find(fd);
+    if (found == watches_.end()) {
+        try {
+            auto watch = std::make_shared<FdWatch>(io_, fd);
+            found = watches_.emplace(fd, std::move(watch)).first;
+        } catch (const asio::system_error& e) {
+            errno = e.code().value();
+            PyErr_SetFromErrno(PyExc_OSError);
+            return false;
+        }
+    }
+    FdWatch& watch = *found->second;
+    FdWatch::Side& side = watch.side(write);
+    cancel_and_drop(side.handle);
+    side.handle = handle.release();
+    arm(watch, write);
+    return true;
+}
+
+bool FdWatches::remove(int fd, bool write) {
+    auto found = watches_.find(fd);
+    if (found == watches_.end()) return false;
+    std::shared_ptr<FdWatch> watch = found->second;
+    FdWatch::Side& side = watch->side(write);
+    if (!side.handle) return false;
+    cancel_and_drop(side.handle);
+    // The descriptor is the caller's, who may close it next: nothing of ours may stay registered for its number.
+    if (!watch->reader.handle && !watch->writer.handle) {
+        watches_.erase(fd);
+        watch->closed = true;
+        watch->descriptor.release();
+    }
+    return true;
+}
+
+void FdWatches::arm(FdWatch& watch, bool write) {
+    FdWatch::Side& side = watch.side(write);
+    if (watch.closed || side.armed || side.queued || !side.handle) return;
+    side.armed = true;
+    watch.descriptor.async_wait(write ? asio::posix::descriptor_base::wait_write : asio::posix::descriptor_base::wait_read,
+                                [this, keep = watch.shared_from_this(), write](const asio::error_code& ec) {
+                                    keep->side(write).armed = false;
+                                    if (!keep->closed && ec != asio::error::operation_aborted) event(*keep, write);
+                                });
+}
+
+void FdWatches::event(FdWatch& watch, bool write) {
+    FdWatch::Side& side = watch.side(write);
+    if (!side.handle) return;
+    loop_.ensure_gil();
+    side.queued = true;
+    watch.in_queue = watch.shared_from_this();
+    loop_.push_ready({new_reference(side.handle), &watch, write});
+}
+
+void FdWatches::ran(FdWatch& watch, bool write) {
+    watch.side(write).queued = false;
+    // Moved out first: this may be the last owner.
+    std::shared_ptr<FdWatch> keep = watch.shared_from_this();
+    if (!watch.reader.queued && !watch.writer.queued) watch.in_queue.reset();
+    arm(watch, write);
+}
+
+void FdWatches::close() {
+    for (auto& [fd, watch] : watches_) {
+        watch->closed = true;
+        watch->descriptor.release();
+        clear(watch->reader.handle);
+        clear(watch->writer.handle);
+    }
+    watches_.clear();
+}
+
+int FdWatches::traverse(visitproc visit, void* arg) {
+    for (auto& [fd, watch] : watches_) {
+        Py_VISIT(watch->reader.handle);
+        Py_VISIT(watch->writer.handle);
+    }
+    return 0;
+}
+
+}  // namespace asioloop

@@ -1,0 +1,241 @@
+#include "stage3_native_loop/task_pool.hpp"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "stage3_native_loop/request_task.hpp"
+#include "stage3_native_loop/runner.hpp"
+
+namespace stage {
+
+using asioserve::ExchangePtr;
+using asioserve::Outcome;
+using asioserve::py::gil;
+using asioserve::py::new_reference;
+using asioserve::py::Ref;
+
+namespace {
+
+bool ablated(const char* what) {
+    const char* list = std::getenv("ASIOSERVE_ABLATE");
+    return list && std::strstr(list, what);
+}
+
+Ref attribute(const char* module, const char* name) {
+    Ref m = Ref::steal(PyImport_ImportModule(module));
+    return m ? Ref::steal(PyObject_GetAttrString(m.get(), name)) : Ref();
+}
+
+}  // namespace
+
+void Snapshot::take(PyObject* o) {
+    references_ = Py_REFCNT(o);
+    const auto size = static_cast<std::size_t>(Py_TYPE(o)->tp_basicsize);
+    const char* from = reinterpret_cast<const char*>(o);
+    bytes_.assign(from + sizeof(PyObject), from + size);
+}
+
+bool Snapshot::unchanged(PyObject* o) const noexcept {
+    return Py_REFCNT(o) == references_ &&
+           std::memcmp(bytes_.data(), reinterpret_cast<const char*>(o) + sizeof(PyObject), bytes_.size()) == 0;
+}
+
+bool TaskPool::attach(Runner& runner, asioloop::LoopCore& core, PyObject* loop) {
+    runner_ = &runner;
+    core_ = &core;
+    ablations_ = {!ablated("no-pooled-task"), !ablated("no-eager-step")};
+    loop_ = Ref::borrow(loop);
+    base_context_ = Ref::steal(PyContext_CopyCurrent());
+    task_type_ = attribute("asyncio.tasks", "Task");
+    coroutine_type_ = Ref::steal(make_request_coroutine_type());
+    task_names_ = Ref::steal(Py_BuildValue("(ss)", "loop", "context"));
+    eager_names_ = Ref::steal(Py_BuildValue("(sss)", "loop", "context", "eager_start"));
+#if PY_VERSION_HEX >= 0x030E0000
+    enter_ = attribute("asyncio.tasks", "_enter_task");
+    leave_ = attribute("asyncio.tasks", "_leave_task");
+    register_ = attribute("asyncio.tasks", "_register_task");
+    unregister_ = attribute("asyncio.tasks", "_unregister_task");
+    if (!enter_ || !leave_ || !register_ || !unregister_) return false;
+#else
+    // What _enter_task() and WeakSet.add() do, without the calls: the dict and the set are asyncio's own.
+    current_tasks_ = attribute("asyncio.tasks", "_current_tasks");
+#if PY_VERSION_HEX >= 0x030C0000
+    Ref all = attribute("asyncio.tasks", "_scheduled_tasks");
+#else
+    Ref all = attribute("asyncio.tasks", "_all_tasks");
+#endif
+    if (!current_tasks_ || !all) return false;
+    listed_ = Ref::steal(PyObject_GetAttrString(all.get(), "data"));
+    unlist_ = Ref::steal(PyObject_GetAttrString(all.get(), "_remove"));
+    if (!listed_ || !unlist_ || !PyDict_Check(current_tasks_.get()) || !PyAnySet_Check(listed_.get())) return false;
+#endif
+    return base_context_ && task_type_ && coroutine_type_ && task_names_ && eager_names_;
+}
+
+void TaskPool::detach() {
+    if (spare_) {
+        // Not "destroyed but pending": its coroutine has nothing to do and ends in the first step.
+        Ref done = Ref::steal(PyObject_CallNoArgs(spare_->step.get()));
+        if (!done) PyErr_WriteUnraisable(spare_->task.get());
+    }
+    spare_.reset();
+    for (Ref* r : {&spare_context_, &loop_, &base_context_, &task_type_, &task_names_, &eager_names_, &coroutine_type_,
+                   &current_tasks_, &enter_, &leave_, &register_, &unregister_, &listed_, &unlist_})
+        r->reset();
+}
+
+std::optional<TaskPool::Entry> TaskPool::make() {
+    Entry e;
+    e.coroutine = Ref::steal(RequestCoroutine::make(coroutine_type_.get(), *runner_));
+    e.context = Ref::steal(PyContext_Copy(base_context_.get()));
+    if (!e.coroutine || !e.context) return std::nullopt;
+    PyObject* args[] = {e.coroutine.get(), loop_.get(), e.context.get()};
+    core_->capture = &e.step;
+    e.task = Ref::steal(PyObject_Vectorcall(task_type_.get(), args, 1, task_names_.get()));
+    core_->capture = nullptr;
+    if (!e.task || !e.step) return std::nullopt;
+#if PY_VERSION_HEX < 0x030E0000
+    e.weakref = Ref::steal(PyWeakref_NewRef(e.task.get(), unlist_.get()));
+    if (!e.weakref) return std::nullopt;
+#endif
+    set_listed(e, false);
+    e.task_then.take(e.task.get());
+    e.context_then.take(e.context.get());
+    return e;
+}
+
+void TaskPool::set_listed(Entry& e, bool on) {
+#if PY_VERSION_HEX >= 0x030E0000
+    Ref done = Ref::steal(PyObject_CallOneArg(on ? register_.get() : unregister_.get(), e.task.get()));
+    const bool ok = static_cast<bool>(done);
+#else
+    const bool ok = (on ? PySet_Add(listed_.get(), e.weakref.get()) : PySet_Discard(listed_.get(), e.weakref.get())) >= 0;
+#endif
+    if (!ok) PyErr_WriteUnraisable(e.task.get());
+}
+
+void TaskPool::make_current(Entry& e) {
+    set_listed(e, true);
+#if PY_VERSION_HEX >= 0x030E0000
+    PyObject* args[] = {loop_.get(), e.task.get()};
+    Ref done = Ref::steal(PyObject_Vectorcall(enter_.get(), args, 2, nullptr));
+    const bool ok = static_cast<bool>(done);
+#else
+    const bool ok = PyDict_SetItem(current_tasks_.get(), loop_.get(), e.task.get()) == 0;
+#endif
+    if (!ok || PyContext_Enter(e.context.get()) < 0) PyErr_WriteUnraisable(e.task.get());
+}
+
+void TaskPool::make_idle(Entry& e) {
+#if PY_VERSION_HEX >= 0x030E0000
+    PyObject* args[] = {loop_.get(), e.task.get()};
+    Ref done = Ref::steal(PyObject_Vectorcall(leave_.get(), args, 2, nullptr));
+    const bool ok = static_cast<bool>(done);
+#else
+    const bool ok = PyDict_DelItem(current_tasks_.get(), loop_.get()) == 0;
+#endif
+    if (!ok) PyErr_WriteUnraisable(e.task.get());
+}
+
+void TaskPool::fail(asioserve::Exchange& x) {
+    PyErr_WriteUnraisable(loop_.get());
+    runner_->handler().abort(x);
+    x.fail();
+}
+
+// [3.3-pooled-task]
+void TaskPool::run(ExchangePtr x) {
+    gil.assert_held();
+    if (core_->has_task_factory || !ablations_.eager_step || (!ablations_.pooled_task && PY_VERSION_HEX >= 0x030C0000)) {
+        Ref context = Ref::steal(PyContext_Copy(base_context_.get()));
+        return spawn(std::move(x), context.get(), {});
+    }
+    if (!spare_ && !(spare_ = make())) return fail(*x);
+    Entry& e = *spare_;
+    make_current(e);
+    Ref coroutine = runner_->begin(*x);
+    Ref yielded;
+    while (coroutine) {
+        PyObject* given = nullptr;
+        const PySendResult status = PyIter_Send(coroutine.get(), Py_None, &given);
+        if (status == PYGEN_NEXT) {
+            yielded = Ref::steal(given);
+            break;
+        }
+        Outcome outcome = status == PYGEN_RETURN ? Outcome::returned(Ref::steal(given)) : Outcome::raised_now();
+        coroutine = runner_->finish(*x, outcome);
+    }
+    make_idle(e);
+    if (coroutine) {
+        made_.add();
+        RequestCoroutine::of(e.coroutine.get()).adopt(std::move(x), e.task.get(), std::move(coroutine), std::move(yielded));
+    }
+    // The task goes on by itself; or somebody has seen it, and must see it end.
+    Entry used;
+    const bool on_its_own = RequestCoroutine::of(e.coroutine.get()).exchange != nullptr || !ablations_.pooled_task ||
+                            !e.task_then.unchanged(e.task.get());
+    if (on_its_own) {
+        used = std::move(e);
+        spare_.reset();
+        Ref done = Ref::steal(PyObject_CallNoArgs(used.step.get()));
+        if (!done) PyErr_WriteUnraisable(used.task.get());
+    }
+    Entry& left = on_its_own ? used : e;
+    if (PyContext_Exit(left.context.get()) < 0) PyErr_WriteUnraisable(left.task.get());
+    if (on_its_own) return;
+    set_listed(e, false);
+    if (!e.context_then.unchanged(e.context.get())) {
+        Ref done = Ref::steal(PyObject_CallNoArgs(e.step.get()));
+        if (!done) PyErr_WriteUnraisable(e.task.get());
+        spare_.reset();
+    }
+}
+// [3.3-pooled-task]
+
+void TaskPool::run_plain(ExchangePtr x) {
+    gil.assert_held();
+    Ref context = std::exchange(spare_context_, {});
+    if (!context) {
+        context = Ref::steal(PyContext_Copy(base_context_.get()));
+        if (!context) return fail(*x);
+        spare_context_then_.take(context.get());
+    }
+    if (PyContext_Enter(context.get()) < 0) return fail(*x);
+    Ref more = runner_->begin(*x);
+    if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(context.get());
+    if (more) {
+        core_->show_running();
+        spawn(std::move(x), context.get(), std::move(more));
+    } else if (spare_context_then_.unchanged(context.get())) {
+        spare_context_ = std::move(context);
+    }
+}
+
+void TaskPool::spawn(ExchangePtr x, PyObject* context, Ref inner) {
+    Ref coroutine = Ref::steal(RequestCoroutine::make(coroutine_type_.get(), *runner_));
+    if (!coroutine || !context) return fail(*x);
+    made_.add();
+    RequestCoroutine& c = RequestCoroutine::of(coroutine.get());
+    c.inner = inner.release();
+    x->runner_slot = &c;
+    c.assign(x);
+    Ref task;
+    PyObject* args[] = {coroutine.get(), loop_.get(), context, Py_True};
+    if (core_->has_task_factory) {
+        Ref create = Ref::steal(PyObject_GetAttrString(loop_.get(), "create_task"));
+        Ref names = Ref::steal(Py_BuildValue("(s)", "context"));
+        PyObject* with_context[] = {coroutine.get(), context};
+        if (create && names) task = Ref::steal(PyObject_Vectorcall(create.get(), with_context, 1, names.get()));
+    } else if (!ablations_.pooled_task && PY_VERSION_HEX >= 0x030C0000) {
+        task = Ref::steal(PyObject_Vectorcall(task_type_.get(), args, 1, eager_names_.get()));
+    } else {
+        task = Ref::steal(PyObject_Vectorcall(task_type_.get(), args, 1, task_names_.get()));
+    }
+    // An eager task may have ended already; a task that waits is kept alive by what it waits for, or by the loop.
+    if (!task)
+        PyErr_WriteUnraisable(loop_.get());  // the coroutine goes, and with it the exchange fails
+    else if (c.exchange)
+        c.task = task.get();
+}
+
+}  // namespace stage

@@ -1,0 +1,86 @@
+// The pooled task: a real asyncio.Task whose first step is taken by us, before anybody has to pay for it.
+//
+// A Task is made ahead of time around an empty RequestCoroutine; the call_soon() of its first step is caught, not queued.
+// For a request it is made the current task, in its context, while the handler's coroutine takes its first step by
+// PyIter_Send. Nearly all handlers that never wait end right there: if the task and its context are then byte for byte
+// what they were, nobody has seen them, and the next request uses them again (saves about 1 µs a request). A handler that
+// waits goes on as that task: its first step is run, in which the RequestCoroutine hands over what the handler's
+// coroutine has yielded. So current_task(), timeout(), TaskGroup, cancel() and names are asyncio's own.
+//
+// Threads: the loop's, GIL held.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/app/computation.hpp"
+#include "common/runner/counters.hpp"
+#include "stage3_native_loop/native/core/loop.hpp"
+
+namespace stage {
+
+class Runner;
+
+/// The bytes of an object, to see whether anybody has touched it since.
+class Snapshot {
+  public:
+    void take(PyObject* o);
+    /// Nobody but the holders of then has a reference, and no field has changed.
+    bool unchanged(PyObject* o) const noexcept;
+
+  private:
+    Py_ssize_t references_ = 0;
+    std::vector<char> bytes_;
+};
+
+/// What the bench takes away to see what it is worth (environment variable ASIOSERVE_ABLATE).
+struct Ablations {
+    bool pooled_task = true;
+    bool eager_step = true;
+};
+
+class TaskPool {
+  public:
+    /// False with an exception set.
+    bool attach(Runner& runner, asioloop::LoopCore& core, PyObject* loop);
+    void detach();
+
+    /// Runs a request's coroutine: its first step now, the rest as a task.
+    void run(asioserve::ExchangePtr x);
+    /// Runs a plain function's request; goes on as a task if it comes to more (a streamed answer).
+    void run_plain(asioserve::ExchangePtr x);
+
+    const asioserve::Counter& tasks() const noexcept { return made_; }
+
+  private:
+    struct Entry {
+        asioserve::py::Ref coroutine;  ///< the RequestCoroutine that the task believes it runs
+        asioserve::py::Ref context;
+        asioserve::py::Ref task;
+        asioserve::py::Ref step;     ///< the caught first step
+        asioserve::py::Ref weakref;  ///< what asyncio.all_tasks() finds it by (to 3.13)
+        Snapshot task_then, context_then;
+    };
+
+    std::optional<Entry> make();
+    void make_current(Entry& e);
+    void make_idle(Entry& e);
+    void set_listed(Entry& e, bool on);
+    void spawn(asioserve::ExchangePtr x, PyObject* context, asioserve::py::Ref inner);
+    void fail(asioserve::Exchange& x);
+
+    Runner* runner_ = nullptr;
+    asioloop::LoopCore* core_ = nullptr;
+    Ablations ablations_;
+    asioserve::Counter made_;
+    std::optional<Entry> spare_;
+    asioserve::py::Ref spare_context_;
+    Snapshot spare_context_then_;
+
+    // asyncio's own, looked up once
+    asioserve::py::Ref loop_, base_context_, task_type_, task_names_, eager_names_, coroutine_type_;
+    asioserve::py::Ref current_tasks_, enter_, leave_, register_, unregister_, listed_, unlist_;
+};
+
+}  // namespace stage
