@@ -1,0 +1,3 @@
+"""An app that raises when it is imported."""
+
+raise RuntimeError("the config is missing")
