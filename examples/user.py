@@ -106,9 +106,9 @@ def answer(found: Rows, posts: Rows, comments: Rows) -> dict[str, Any]:
 
 # What follows makes the database: the same content on every machine.
 USERS = 10_000
-POSTS = 3
+POSTS_EACH = 3
 """Of each user."""
-COMMENTS = 6
+COMMENTS_EACH = 6
 """By each user, on posts of anybody."""
 VERSION = 1
 """Of the schema; in the file's name, so that an old file is not taken for a new one."""
@@ -117,17 +117,40 @@ SCHEMA = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL);
 CREATE TABLE posts (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users, title TEXT NOT NULL);
 CREATE TABLE comments (
-    id INTEGER PRIMARY KEY, post_id INTEGER NOT NULL REFERENCES posts, user_id INTEGER NOT NULL REFERENCES
-    users, text TEXT NOT NULL
+    id INTEGER PRIMARY KEY, post_id INTEGER NOT NULL REFERENCES posts, user_id INTEGER NOT NULL REFERENCES users,
+    text TEXT NOT NULL
 );
 """
 INDEXES = """
 CREATE INDEX posts_of_user ON posts (user_id);
 CREATE INDEX comments_of_user ON comments (user_id);
 """
-FIRST = "Ada Alan Barbara Edsger Frances Grace John Katherine Leslie Margaret Niklaus".split()
-LAST = "Allen Dijkstra Hamilton Hopper Johnson Lamport Liskov Lovelace Turing Wirth".split()
-WORDS = "a loop runs every task that is ready and then waits for the next".split()
+FIRST = [
+    "Ada",
+    "Alan",
+    "Barbara",
+    "Edsger",
+    "Frances",
+    "Grace",
+    "John",
+    "Katherine",
+    "Leslie",
+    "Margaret",
+    "Niklaus",
+]
+LAST = [
+    "Allen",
+    "Dijkstra",
+    "Hamilton",
+    "Hopper",
+    "Johnson",
+    "Lamport",
+    "Liskov",
+    "Lovelace",
+    "Turing",
+    "Wirth",
+]
+WORDS = [
     "a",
     "loop",
     "runs",
@@ -142,7 +165,7 @@ WORDS = "a loop runs every task that is ready and then waits for the next".split
     "for",
     "the",
     "next",
-)
+]
 
 
 def place() -> Path:
@@ -203,12 +226,16 @@ def users(rng: random.Random) -> Iterator[tuple[int, str, str]]:
 
 def posts(rng: random.Random) -> Iterator[tuple[int, int, str]]:
     """What they wrote."""
-    for i in range(USERS * POSTS):
-        yield i + 1, i // POSTS + 1, " ".join(rng.choices(WORDS, k=5))
+    for i in range(USERS * POSTS_EACH):
+        yield i + 1, i // POSTS_EACH + 1, " ".join(rng.choices(WORDS, k=5))
 
 
 def comments(rng: random.Random) -> Iterator[tuple[int, int, int, str]]:
     """What they had to say to it."""
-    for i in range(USERS * COMMENTS):
-        yield i + 1, rng.randint(1, USERS * POSTS), i // COMMENTS + 1, " ".join(rng.choices(WORDS, k=9))
-
+    for i in range(USERS * COMMENTS_EACH):
+        yield (
+            i + 1,
+            rng.randint(1, USERS * POSTS_EACH),
+            i // COMMENTS_EACH + 1,
+            " ".join(rng.choices(WORDS, k=9)),
+        )
