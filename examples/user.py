@@ -117,60 +117,21 @@ SCHEMA = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL);
 CREATE TABLE posts (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users, title TEXT NOT NULL);
 CREATE TABLE comments (
-    id INTEGER PRIMARY KEY, post_id INTEGER NOT NULL REFERENCES posts, user_id INTEGER NOT NULL REFERENCES users,
-    text TEXT NOT NULL
+    id INTEGER PRIMARY KEY, text TEXT NOT NULL,
+    post_id INTEGER NOT NULL REFERENCES posts, user_id INTEGER NOT NULL REFERENCES users
 );
 """
 INDEXES = """
 CREATE INDEX posts_of_user ON posts (user_id);
 CREATE INDEX comments_of_user ON comments (user_id);
 """
-FIRST = [
-    "Ada",
-    "Alan",
-    "Barbara",
-    "Edsger",
-    "Frances",
-    "Grace",
-    "John",
-    "Katherine",
-    "Leslie",
-    "Margaret",
-    "Niklaus",
-]
-LAST = [
-    "Allen",
-    "Dijkstra",
-    "Hamilton",
-    "Hopper",
-    "Johnson",
-    "Lamport",
-    "Liskov",
-    "Lovelace",
-    "Turing",
-    "Wirth",
-]
-WORDS = [
-    "a",
-    "loop",
-    "runs",
-    "every",
-    "task",
-    "that",
-    "is",
-    "ready",
-    "and",
-    "then",
-    "waits",
-    "for",
-    "the",
-    "next",
-]
+FIRST = ["Ada", "Alan", "Barbara", "Edsger", "Frances", "Grace", "John", "Leslie", "Margaret", "Niklaus"]
+LAST = ["Allen", "Dijkstra", "Hamilton", "Hopper", "Lamport", "Liskov", "Lovelace", "Turing", "Wirth"]
+WORDS = ["a", "loop", "runs", "every", "task", "that", "is", "ready", "and", "then", "waits", "for", "the"]
 
 
 def place() -> Path:
-    """Where the file is: ``$USER_DB``, or a cache folder of this user's, or the folder for temporary
-    files."""
+    """Where the file is: ``$USER_DB``, or this user's cache folder, or where temporary files go."""
     if given := os.environ.get("USER_DB"):
         return Path(given).absolute()
     name = f"users-{VERSION}.sqlite3"
@@ -230,7 +191,7 @@ def posts(rng: random.Random) -> Iterator[tuple[int, int, str]]:
         yield i + 1, i // POSTS_EACH + 1, " ".join(rng.choices(WORDS, k=5))
 
 
-def comments(rng: random.Random) -> Iterator[tuple[int, int, int, str]]:
+def comments(rng: random.Random) -> Iterator[tuple[int, str, int, int]]:
     """What they had to say to it."""
     for i in range(USERS * COMMENTS_EACH):
         yield (
