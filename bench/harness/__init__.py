@@ -1,0 +1,1 @@
+"""Runs the servers and the loads, and keeps the figures: python -m bench.harness --help."""

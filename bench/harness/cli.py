@@ -1,0 +1,201 @@
+"""The command line of bench.sh, behind what the shell does first."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+
+from bench.harness import machine
+from bench.harness.errors import BenchError
+from bench.harness.handlers import HANDLERS
+from bench.harness.plan import NOT_YET, PROFILES, SECTIONS, TARGETS, Profile, Wanted, servers_of
+from bench.harness.result import Result
+from bench.harness.run import Run, with_changes
+from bench.harness.servers import PEERS, Places
+from bench.report import html, text
+
+ROOT = Path(__file__).resolve().parents[2]
+
+DESCRIPTION = """\
+Measures the servers, pinned to a core of their own, in rounds that take turns, and says how fast each is and
+why.
+
+  stage1, stage2, stage3   that stage, the one before it, the floor and the fake runner; under two minutes
+  all                      all stages and their ablations, the floor, the fake, the sweep, idle connections
+  floor                    the controls alone: no Python
+  peers                    stage 3 among other people's servers, from PyPI, each at its best, one worker
+"""
+
+
+def _positive(value: str) -> int:
+    number = int(value)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _seconds(value: str) -> float:
+    number = float(value.removesuffix("s"))
+    if not 0 < number <= 600:
+        raise argparse.ArgumentTypeError("must be above 0 and at most 600 seconds")
+    return number
+
+
+def _names(known: Sequence[str]) -> "type[argparse.Action]":
+    class Names(argparse.Action):
+        def __call__(
+            self,
+            parser: argparse.ArgumentParser,
+            namespace: argparse.Namespace,
+            values: object,
+            option_string: str | None = None,
+        ) -> None:
+            chosen = tuple(name for name in str(values).split(",") if name)
+            for name in chosen:
+                if name not in known:
+                    parser.error(f"{option_string}: nothing is called {name!r}: {', '.join(known)}")
+            setattr(namespace, self.dest, chosen)
+
+    return Names
+
+
+def parser() -> argparse.ArgumentParser:
+    """All flags."""
+    cli = argparse.ArgumentParser(
+        prog="./bench.sh", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    cli.add_argument("target", choices=(*TARGETS, *NOT_YET), metavar="|".join(TARGETS))
+    cli.add_argument(
+        "--python",
+        metavar="P",
+        help="the Python to build for [the active virtual environment, PATH's python3]",
+    )
+    cli.add_argument("--connections", type=_positive, default=64, metavar="N", help="open connections [64]")
+    cli.add_argument("--rounds", type=_positive, metavar="N", help="rounds; intervals need 6 [9]")
+    cli.add_argument("--duration", type=_seconds, metavar="S", help="seconds of each load in each round")
+    cli.add_argument(
+        "--handlers",
+        action=_names(tuple(HANDLERS)),
+        default=tuple(HANDLERS),
+        metavar="A,B",
+        help=f"only these of {','.join(HANDLERS)}",
+    )
+    cli.add_argument(
+        "--sections",
+        action=_names(SECTIONS),
+        default=SECTIONS,
+        metavar="A,B",
+        help=f"only these of {','.join(SECTIONS)}, where the target has them",
+    )
+    cli.add_argument("--ablations", action="store_true", help="with stageN: also N with a part taken away")
+    cli.add_argument("--idle", type=int, metavar="N", help="idle connections to hold; 0: none [10000]")
+    cli.add_argument(
+        "--quick", action="store_true", help="few and short rounds: to see that all works, not how fast"
+    )
+    cli.add_argument("--name", help="name of the result, bench/results/NAME.json [TARGET-PYTHON]")
+    cli.add_argument("--html", type=Path, metavar="FILE", help="the report [bench/results/NAME.html]")
+    cli.add_argument("--build-dir", type=Path, help=argparse.SUPPRESS)
+    cli.add_argument("--only-check", action="store_true", help=argparse.SUPPRESS)
+    cli.add_argument("--peers-dir", type=Path, help=argparse.SUPPRESS)
+    return cli
+
+
+def profile_of(options: argparse.Namespace) -> Profile:
+    """How long to look."""
+    if options.quick:
+        profile = PROFILES["quick"]
+    else:
+        profile = PROFILES["stage" if options.target.startswith("stage") else "full"]
+    every = 1 if options.rounds is not None and options.rounds < profile.wrk_every else None
+    return with_changes(profile, options.rounds, options.duration, options.idle, every)
+
+
+def _end_on_sigterm(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _new_result(options: argparse.Namespace, profile: Profile, wanted: Wanted, places: Places) -> Result:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    name = options.name or f"{options.target}-{version}" + ("-quick" if options.quick else "")
+    commit, dirty = machine.commit(ROOT)
+    uses_peers = bool(set(servers_of(wanted)) & set(PEERS))
+    return Result(
+        name=name,
+        target=options.target,
+        started=time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        parameters={
+            **asdict(profile),
+            "connections": wanted.connections,
+            "handlers": wanted.handlers,
+            "sections": wanted.sections,
+        },
+        machine=machine.describe(),
+        versions=machine.versions(places.build, places.peers if uses_peers else None),
+        commit=commit,
+        dirty=dirty,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0, 1 when something was refused or went wrong, 2 for a wrong flag, 130 for
+    Ctrl-C."""
+    options = parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _end_on_sigterm)
+    try:
+        profile = profile_of(options)
+        wanted = Wanted(
+            target=options.target,
+            handlers=options.handlers,
+            sections=options.sections,
+            connections=options.connections,
+            python=sys.version_info[:2],
+            ablations=options.ablations,
+        )
+        servers_of(wanted)  # refuses a target that is not there yet, before anything is started
+        if options.only_check:
+            return 0
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        build = options.build_dir or ROOT / "build" / f"release-{version}"
+        places = Places(
+            ROOT, build.resolve(), (options.peers_dir or ROOT / "build" / f"venv-peers-{version}").resolve()
+        )
+        result = _new_result(options, profile, wanted, places)
+        cores = machine.choose_cores()
+        if cores is None:
+            result.notes.append("Only one core: server and load share it, and the figures say little.")
+        elif result.machine["shares_a_core"]:
+            result.notes.append("Server and load run on two threads of one core, and slow each other down.")
+        Run(wanted, profile, places, cores, result).run()
+        return finish(result, options.html)
+    except BenchError as error:
+        print(f"bench.sh: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench.sh: interrupted; nothing was written", file=sys.stderr)
+        return 130
+
+
+def finish(result: Result, page: Path | None) -> int:
+    """Writes and prints everything; a refused row makes it a failure."""
+    path = ROOT / "bench" / "results" / f"{result.name}.json"
+    page = page or path.with_suffix(".html")
+    result.save(path)
+    page.write_text(html.render(result))
+    print(text.render(result))
+    print(f"\nresult: {_shown(path)}\nreport: {_shown(page)}")
+    refused = [row.title for row in result.rows if row.refused]
+    refused += [row.title for row in result.idle if row.refused]
+    if refused:
+        print(
+            f"bench.sh: {len(refused)} rows were refused: {', '.join(sorted(set(refused)))}", file=sys.stderr
+        )
+    return 1 if refused else 0
+
+
+def _shown(path: Path) -> str:
+    return os.path.relpath(path, Path.cwd()) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,38 @@
+"""The peers' app on socketify: python socketify_app.py PORT."""
+
+import asyncio
+import sys
+from typing import Any
+
+import orjson
+from socketify import App, AppListenOptions
+
+
+def _answer(response: Any, result: object) -> None:
+    response.cork(lambda r: r.write_header("Content-Type", "application/json").end(orjson.dumps(result)))
+
+
+async def hello(response: Any, request: Any) -> None:
+    _answer(response, {"hello": "world"})
+
+
+async def sleep0(response: Any, request: Any) -> None:
+    await asyncio.sleep(0)
+    _answer(response, {"hello": "world"})
+
+
+async def json_body(response: Any, request: Any) -> None:
+    body = await response.get_data()
+    _answer(response, orjson.loads(body.getvalue() if hasattr(body, "getvalue") else body))
+
+
+def main() -> None:
+    app = App()
+    app.get("/async", hello)
+    app.get("/sleep0", sleep0)
+    app.post("/json", json_body)
+    app.listen(AppListenOptions(port=int(sys.argv[1]), host="127.0.0.1"), lambda _: None)
+    app.run()
+
+
+main()
