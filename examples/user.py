@@ -194,9 +194,5 @@ def posts(rng: random.Random) -> Iterator[tuple[int, int, str]]:
 def comments(rng: random.Random) -> Iterator[tuple[int, str, int, int]]:
     """What they had to say to it."""
     for i in range(USERS * COMMENTS_EACH):
-        yield (
-            i + 1,
-            rng.randint(1, USERS * POSTS_EACH),
-            i // COMMENTS_EACH + 1,
-            " ".join(rng.choices(WORDS, k=9)),
-        )
+        words = " ".join(rng.choices(WORDS, k=9))
+        yield i + 1, words, rng.randint(1, USERS * POSTS_EACH), i // COMMENTS_EACH + 1
