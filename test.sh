@@ -81,8 +81,8 @@ sanitizers() {
 }
 
 suite_lint() {
-    build release
-    run_pytest tests/lint
+    CMAKE_ARGS=-DASIOSERVE_FUZZ=ON configure clang
+    ASIOSERVE_CLANG_BUILD=$BUILD_DIR ASIOSERVE_LINT_ALL=${full:-} run_pytest tests/lint
 }
 suite_common() {
     build asan

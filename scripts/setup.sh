@@ -207,15 +207,17 @@ make_venv() {
 # --- Building ----------------------------------------------------------------------------------------------------
 
 build() {  # build PRESET [TARGET...]
-    local preset=$1
-    shift
-    BUILD_DIR=$ROOT/build/$preset-$TAG
-    with_lock "$preset-$TAG" configure_and_build "$preset" "$@"
+    BUILD_DIR=$ROOT/build/$1-$TAG
+    with_lock "$1-$TAG" configure_and_build "$@"
 }
 
-configure_and_build() {
+configure() {  # configure PRESET: what a build needs before it builds; enough for compile_commands.json
+    BUILD_DIR=$ROOT/build/$1-$TAG
+    with_lock "$1-$TAG" configure_preset "$@"
+}
+
+configure_preset() {
     local preset=$1
-    shift
     local stamp=$BUILD_DIR/.configured wanted log=$ROOT/build/logs/configure-$preset-$TAG.log
     wanted=$(printf '%s %s ' "$PYTHON" "${CMAKE_ARGS:-}" && sha256sum <"$ROOT/CMakePresets.json")
     if [ ! -f "$BUILD_DIR/build.ninja" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
@@ -225,6 +227,12 @@ configure_and_build() {
             "-DPython_EXECUTABLE=$PYTHON" ${CMAKE_ARGS:-}) || die "cmake failed for $preset (see $log)"
         printf %s "$wanted" >"$stamp"
     fi
+}
+
+configure_and_build() {
+    local preset=$1
+    shift
+    configure_preset "$preset"
     local target=()
     [ $# -gt 0 ] && target=(--target "$@")
     say "building build/$preset-$TAG${*:+: $*}"
