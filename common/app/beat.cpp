@@ -1,10 +1,8 @@
 #include "common/app/beat.hpp"
 
 #include <fcntl.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <stdexcept>
 #include <string>
 
@@ -18,7 +16,6 @@ SupervisorPipe::SupervisorPipe(asio::io_context& io, int fd) : pipe_(io) {
     ::fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
     pipe_.assign(fd);
     pipe_.native_non_blocking(true);
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
 void SupervisorPipe::say(std::string_view line) noexcept {

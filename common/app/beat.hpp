@@ -14,12 +14,12 @@ namespace asioserve::app {
 class SupervisorPipe {
   public:
     /// `fd` is the writing end (--supervisor-fd), which it takes over; -1: nobody supervises. Throws
-    /// std::runtime_error when it is no open descriptor. Asks the kernel for SIGTERM when the parent dies.
+    /// std::runtime_error when it is no open descriptor.
     SupervisorPipe(asio::io_context& io, int fd);
 
     bool supervised() const noexcept { return pipe_.is_open(); }
-    /// Writes one line: "proved", "ready", "beat", "failed startup". A full pipe loses it: a supervisor that
-    /// does not read misses nothing but beats.
+    /// Writes one line: "importing", "proving", "proved", "ready", "beat", "failed startup", "leaving". A
+    /// full pipe loses it: a supervisor that does not read misses nothing but beats.
     void say(std::string_view line) noexcept;
     /// Calls `gone` once when the reading end is closed.
     void watch(std::function<void()> gone);

@@ -125,6 +125,9 @@ void drain(ServerProgram& program) {
     py::gil.assert_held();
     program.drain();
 }
+void proving(ServerProgram& program) {
+    program.parts().supervisor.say("proving");
+}
 void beat(ServerProgram& program) {
     program.parts().supervisor.say("beat");
 }
@@ -164,6 +167,7 @@ PyMethodDef methods[] = {
     {"on_loop", on_loop, METH_VARARGS, nullptr},
     {"canary", canary, METH_VARARGS, nullptr},
     {"cancel", cancel, METH_O, nullptr},
+    {"proving", verb<proving>, METH_NOARGS, nullptr},
     {"proved", verb<proved>, METH_NOARGS, nullptr},
     {"beat", verb<beat>, METH_NOARGS, nullptr},
     {"ready", verb<ready>, METH_NOARGS, nullptr},

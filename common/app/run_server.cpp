@@ -76,6 +76,7 @@ AppHandler::Options handler_options(const options::Options& o, const Log& log) {
 int serve(const options::Options& o, int stage, const MakeRunner& make_runner, const Log& log,
           Sockets& sockets, Signals& signals, asio::io_context& io, SupervisorPipe& supervisor) {
     py::gil.assert_held();
+    supervisor.say("importing");
     LoadedApp loaded = load_app(o.app, o.factory);
     if (!loaded.app) {
         if (!loaded.message.empty()) log.error(loaded.message);

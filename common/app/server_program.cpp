@@ -49,6 +49,8 @@ void ServerProgram::exit_by(PyObject* exception) {
     const int code = code_of(exception);
     int none = -1;
     exit_code_.compare_exchange_strong(none, code);
+    // The code is the app's wish: the supervisor is not to take it for a crash.
+    if (!PyErr_GivenExceptionMatches(exception, PyExc_Exception)) parts_.supervisor.say("leaving");
     // Posted, never at once: this may be inside a handler, which the connection has just called.
     asio::post(parts_.io,
                [this, code] { stop(("exit code " + std::to_string(code) + " of the app").c_str()); });

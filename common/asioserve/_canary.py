@@ -63,7 +63,7 @@ async def wake_up() -> None:
 
 
 async def executor() -> None:
-    """An executor call returns. A pool of its own: the loop's default one stays unmade until the app wants it."""
+    """An executor call returns. A pool of its own: the loop's default one is the app's to make."""
     with ThreadPoolExecutor(1, "canary") as pool:
         main = threading.get_ident()
         other = await asyncio.get_running_loop().run_in_executor(pool, threading.get_ident)
@@ -101,8 +101,10 @@ CANARIES: tuple[tuple[Callable[[], object], bool, str], ...] = (
 
 
 async def prove(control: Control) -> bool:
-    """Runs every canary in the runner; False, with a log entry, when one is not as it should be. Hangs with the loop:
-    the supervisor's watchdog ends that."""
+    """Runs every canary in the runner; False, with a log entry, when one is not as it should be.
+
+    Hangs if the loop does: the supervisor's watchdog ends that.
+    """
     if control.fault_proof_hang:
         await asyncio.get_running_loop().create_future()
     for function, is_plain, wanted in CANARIES:
@@ -120,6 +122,6 @@ async def _fly(control: Control, function: Callable[[], object], is_plain: bool)
     back: asyncio.Future[str] = loop.create_future()
     token = control.canary(function, is_plain, back.set_result)
     if function is cancelled:
-        # Its own clean-up takes a few turns; cancelling early is as good, as it has to end by CancelledError anyway.
+        # Usually it waits for good by then; where it does not, it has to end by CancelledError all the same.
         loop.call_later(0.005, control.cancel, token)
     return await back

@@ -1,6 +1,6 @@
 """The life of a server on its event loop: prove the loop, start the app, serve, shut the app down.
 
-Called by the native program (``common/app``), which owns sockets and signals; everything here runs on the main thread.
+Called by the native program (``common/app``), which owns sockets and signals, on the main thread.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import contextlib
 import gc
 import importlib
 import importlib.util
-import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -32,13 +32,16 @@ class Control(Protocol):
     fault_proof_hang: bool
 
     def on_loop(self, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-        """The loop runs. ``stop`` is called on it when a signal came early, or when the server has drained."""
+        """The loop runs. ``stop`` is called on it when a signal came early or the server has drained."""
 
     def canary(self, function: Callable[[], object], plain: bool, done: Callable[[str], None]) -> int:
-        """Runs ``function`` as the runner runs a handler; ``done`` gets "returned" or the name of an exception."""
+        """Runs ``function`` as a handler is run; ``done`` gets "returned" or the name of an exception."""
 
     def cancel(self, token: int) -> None:
         """Cancels the task of a canary."""
+
+    def proving(self) -> None:
+        """The canaries are about to run."""
 
     def proved(self) -> None:
         """The canaries are back."""
@@ -69,12 +72,14 @@ class LoadError(Exception):
     """The app cannot be imported; the message is one line for whoever typed the command."""
 
 
-# --- importing the app ----------------------------------------------------------------------------------------------
+# --- importing the app -------------------------------------------------------------------------------------
 
 
 def load(target: str, factory: bool) -> object:
-    """Imports ``module:attr`` or ``file.py:attr`` and gives the app. Raises LoadError, or what only Python may end by
-    (SystemExit, KeyboardInterrupt)."""
+    """Imports ``module:attr`` or ``file.py:attr`` and gives the app.
+
+    Raises LoadError, or one of the two exceptions that end a program.
+    """
     place, _, attribute = target.partition(":")
     attribute = attribute or "app"
     if not place or not all(part.isidentifier() for part in attribute.split(".")):
@@ -100,12 +105,11 @@ def load(target: str, factory: bool) -> object:
 
 
 def _import_file(place: str) -> ModuleType:
-    path = os.path.abspath(place)
-    if not os.path.isfile(path):
+    path = Path(place).absolute()
+    if not path.is_file():
         raise LoadError(f"there is no file {place}")
-    folder, name = os.path.split(path)
-    name = name.removesuffix(".py")
-    # What the file imports from beside it is found, as with `python3 file.py`; our own packages stay in front.
+    folder, name = str(path.parent), path.stem
+    # What the file imports from beside it is found, as with `python3 file.py`; our packages stay in front.
     if folder not in sys.path:
         sys.path.insert(1, folder)
     if name in sys.modules:  # a file called signal.py must not take the place of the real one
@@ -150,7 +154,7 @@ def _is_machinery(filename: str) -> bool:
 
 
 def _where_looked() -> str:
-    return f"{sys.path[1] if len(sys.path) > 1 else os.getcwd()} (--app-dir) or on sys.path"
+    return f"{sys.path[1] if len(sys.path) > 1 else Path.cwd()} (--app-dir) or on sys.path"
 
 
 def _no_attribute(module: ModuleType, name: str) -> str:
@@ -173,7 +177,7 @@ def _checked(app: object, target: str, factory: bool) -> object:
     raise LoadError(text)
 
 
-# --- running it -----------------------------------------------------------------------------------------------------
+# --- running it --------------------------------------------------------------------------------------------
 
 
 class Life:
@@ -202,7 +206,7 @@ class Life:
             return await self._end(app, 0)
 
     async def rejoin(self) -> int:
-        """Waits for the main task after an exception (SystemExit in a task, say) has ended the loop around it."""
+        """Waits for the main task after an exception, SystemExit of a task, say, has ended the loop."""
         assert self._task is not None
         return await self._task
 
@@ -220,6 +224,7 @@ class Life:
     async def _start(self, app: contextlib.AsyncExitStack) -> int | None:
         control = self._control
         if control.supervised:
+            control.proving()
             if not await _canary.prove(control):
                 return 1
             control.proved()
@@ -239,7 +244,7 @@ class Life:
             gc.freeze()
         return None
 
-    async def _uninterrupted(self, start: Any) -> int | None:
+    async def _uninterrupted(self, start: Coroutine[Any, Any, int | None]) -> int | None:
         code: int | None = None
         try:
             code = await start
@@ -249,7 +254,7 @@ class Life:
         finally:
             self._starting = False
         if not self._stop_requested:
-            return code  # type: ignore[no-any-return]
+            return code
         # The cancellation may still wait for the next await: let it go off here and nowhere else.
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)
@@ -283,16 +288,18 @@ class Life:
 
 
 def main(control: Control, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None) -> int:
-    """Runs the server on a new loop and gives the exit code. Leftover tasks are cancelled, async generators and the
-    executor shut down, as by ``asyncio.run``."""
+    """Runs the server on a new loop and gives the exit code.
+
+    Leftover tasks are cancelled, async generators and the executor shut down, as by ``asyncio.run``.
+    """
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         life = Life(control)
         try:
             return runner.run(life.run())
         except BaseException as error:
             while life.pending:
-                # SystemExit or KeyboardInterrupt of a task, or loop.stop(): asyncio.run would end here and now. The
-                # loop still works, so requests are answered and the app is shut down first.
+                # SystemExit or KeyboardInterrupt of a task, or loop.stop(): asyncio.run would end here.
+                # The loop still works, so requests are answered and the app is shut down first.
                 control.exit_by(error)
                 try:
                     return runner.run(life.rejoin())
