@@ -33,7 +33,7 @@ def test_clang_format() -> None:
 
 
 def test_ruff_check() -> None:
-    run(sys.executable, "-m", "ruff", "check", "--no-cache", *rooms())
+    run(sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise", *rooms())
 
 
 def test_ruff_format() -> None:
