@@ -260,7 +260,7 @@ def test_nothing_is_left_of_it(start: Start, connect: Connect) -> None:
     assert server.stop() == 0
 
     def gone() -> bool:
-        for entry in os.listdir("/proc"):  # noqa: PTH208
+        for entry in os.listdir("/proc"):
             if entry.isdigit():
                 with contextlib.suppress(OSError, ValueError):
                     if os.getsid(int(entry)) == session:

@@ -126,7 +126,7 @@ def test_a_full_table_of_descriptors_does_not_end_the_server(start: Start, conne
     server = start("main:app")
     pid = server.serving_pid()
     assert connect(server).get("/hello").status == 200
-    used = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
+    used = len(os.listdir(f"/proc/{pid}/fd"))
     before = resource.prlimit(
         pid, resource.RLIMIT_NOFILE, (used + 6, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     )

@@ -182,8 +182,7 @@ def _waiting(app: App) -> None:
                 tasks.create_task(fails())
         except* ValueError as errors:
             seen += [str(error) for error in errors.exceptions]
-        task = asyncio.current_task()
-        return {"seen": seen, "cancelling": task.cancelling() if task else None}
+        return {"seen": seen}
 
     @app.get("/wait-for/group-unhandled")
     async def group_unhandled() -> dict[str, Any]:
