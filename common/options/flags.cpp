@@ -11,9 +11,6 @@ namespace {
 using CLI::Option;
 using std::chrono::milliseconds;
 
-// An empty group hides a flag from --help.
-constexpr const char* hidden = "";
-
 /// A flag with one value, turned into T by `parse`, which gives an optional. What it refuses is refused with
 /// `what`.
 template <typename T, typename Parse>
@@ -102,6 +99,7 @@ std::string check_header(const std::string& given) {
 std::optional<std::vector<int>> parse_stages(std::string_view list) {
     std::vector<int> stages;
     if (list == "none") return stages;
+    if (list.ends_with(',')) return std::nullopt;  // which split() would pass over
     for (const std::string& item : CLI::detail::split(std::string(list), ',')) {
         const std::string one = CLI::detail::trim_copy(item);
         if (one.size() != 1 || one[0] < '1' || one[0] > '3') return std::nullopt;
@@ -206,12 +204,12 @@ void declare_supervision(CLI::App& app, Supervision& s) {
     duration(app, "--crash-window", s.crash_window, "see --max-crashes");
     path(app, "--pid-file", s.pid_file, "written once it serves, removed at the end");
     path(app, "--control", s.control, "Unix socket for `asioserve switch` [PID-FILE.control]");
-    app.option_defaults()->group(hidden);
+    app.option_defaults()->group(hidden_group);
     number(app, "--fault-stage", s.fault_stage, 0, 3, "");
 }
 
 void declare_hidden(CLI::App& app, Options& o, Program program) {
-    app.option_defaults()->group(hidden);
+    app.option_defaults()->group(hidden_group);
     if (program == Program::stage) number(app, "--supervisor-fd", o.supervisor_fd, 0, 1 << 20, "");
     app.add_flag("--fault-proof", o.faults.proof);
     app.add_flag("--fault-proof-hang", o.faults.proof_hang);
@@ -242,7 +240,7 @@ void declare_flags(CLI::App& app, Options& o, Program program) {
     if (program == Program::asioserve) declare_supervision(app, o.supervision);
     declare_hidden(app, o, program);
     for (CLI::Option* option : app.get_options())
-        if (option->get_group() != hidden && option->get_configurable())
+        if (option->get_group() != hidden_group && option->get_configurable())
             option->envname(variable_of(*option));
 }
 

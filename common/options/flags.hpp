@@ -12,6 +12,9 @@ namespace asioserve::options {
 /// Flags whose group is one of these concern the supervisor or the sockets that it owns.
 inline constexpr const char* listening_group = "Where to listen";
 inline constexpr const char* supervision_group = "The supervisor";
+/// Flags of this group are not in --help. (CLI11's own way, an empty group, takes their names out of errors
+/// too.)
+inline constexpr const char* hidden_group = "Hidden";
 
 /// Declares the program's flags on `app`; parsing writes into `options`, which must outlive it.
 void declare_flags(CLI::App& app, Options& options, Program program);

@@ -32,6 +32,11 @@ class HelpText : public CLI::Formatter {
         return "Usage: " + name + " APP [flags] [-- arguments of the app]\n";
     }
 
+    std::string make_group(std::string group, bool positional,
+                           std::vector<const CLI::Option*> flags) const override {
+        return group == hidden_group ? std::string() : CLI::Formatter::make_group(group, positional, flags);
+    }
+
     std::string make_option_name(const CLI::Option* option, bool positional) const override {
         std::string name = option->get_name(positional, !positional);
         for (const char* noise : {"{false}", "{true}"})
