@@ -97,8 +97,9 @@ def parser() -> argparse.ArgumentParser:
     cli.add_argument(
         "--quick", action="store_true", help="few and short rounds: to see that all works, not how fast"
     )
-    cli.add_argument("--name", help="name of the result, bench/results/NAME.json [TARGET-PYTHON]")
-    cli.add_argument("--html", type=Path, metavar="FILE", help="the report [bench/results/NAME.html]")
+    cli.add_argument("--name", help="name of the result [TARGET-PYTHON]")
+    cli.add_argument("--output", type=Path, metavar="FILE", help="the result [bench/results/NAME.json]")
+    cli.add_argument("--html", type=Path, metavar="FILE", help="the report [beside the result]")
     cli.add_argument("--build-dir", type=Path, help=argparse.SUPPRESS)
     cli.add_argument("--only-check", action="store_true", help=argparse.SUPPRESS)
     cli.add_argument("--peers-dir", type=Path, help=argparse.SUPPRESS)
@@ -171,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif result.machine["shares_a_core"]:
             result.notes.append("Server and load run on two threads of one core, and slow each other down.")
         Run(wanted, profile, places, cores, result).run()
-        return finish(result, options.html)
+        return finish(result, options.output, options.html)
     except BenchError as error:
         print(f"bench.sh: {error}", file=sys.stderr)
         return 1
@@ -180,9 +181,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def finish(result: Result, page: Path | None) -> int:
+def finish(result: Result, path: Path | None, page: Path | None) -> int:
     """Writes and prints everything; a refused row makes it a failure."""
-    path = ROOT / "bench" / "results" / f"{result.name}.json"
+    path = path or ROOT / "bench" / "results" / f"{result.name}.json"
     page = page or path.with_suffix(".html")
     result.save(path)
     page.write_text(html.render(result))

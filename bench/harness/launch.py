@@ -34,6 +34,9 @@ class RunningServer:
     """A server's process. Its children die with it, and it dies with the bench."""
 
     def __init__(self, server: Server, places: Places, core: int | None, extra: Sequence[str] = ()) -> None:
+        program = Path(places.command_of(server)[0])
+        if not program.exists():
+            raise BenchError(f"{server.title}: {program.name} is not built")
         self.server = server
         self.port = free_port() if server.port_is_given else 0
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
@@ -42,9 +45,6 @@ class RunningServer:
         if core is not None:
             line += ["taskset", "-c", str(core)]
         line += [*places.command_of(server, self.port), *extra]
-        program = Path(places.command_of(server)[0])
-        if not program.exists():
-            raise BenchError(f"{server.title}: {program.name} is not built")
         self._process = subprocess.Popen(
             line,
             cwd=places.root,

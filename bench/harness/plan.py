@@ -51,6 +51,8 @@ class Profile:
     explain_seconds: float = 0.3
     warm_up_seconds: float = 0.3
     idle_connections: int = 10_000
+    idle_seconds: float = 3.0
+    """Until idle connections are weighed; their buffers are given back after a second without requests."""
     wakeup_seconds: float = 10.0
 
 
@@ -68,6 +70,7 @@ PROFILES: Mapping[str, Profile] = {
         explain_seconds=0.1,
         warm_up_seconds=0.1,
         idle_connections=1000,
+        idle_seconds=1.5,
     ),
 }
 

@@ -22,8 +22,6 @@ from bench.harness.servers import METRICS_PATH, SERVERS, Places
 _TURN_COST = 0.12
 _WRK_COST = 0.1
 _SETTLE_SECONDS = 2.0
-# Buffers of a connection are given back after a second without requests.
-_IDLE_SECONDS = 3.0
 
 
 def _requests(load: LightLoad, seconds: float) -> int:
@@ -91,7 +89,8 @@ class Run:
         return self._profile.light_seconds + _TURN_COST + wrk
 
     def _idle_seconds(self) -> float:
-        return 3 + _IDLE_SECONDS + 2 * self._profile.light_seconds + self._profile.idle_connections * 4e-4
+        profile = self._profile
+        return 3 + 1.5 * profile.idle_seconds + 2 * profile.light_seconds + profile.idle_connections * 4e-4
 
     def _make_rows(self) -> None:
         for index, group in enumerate(self._groups):
@@ -241,11 +240,11 @@ class Run:
         running.verify(FLOOR_REQUEST)
         bursts.measure(running, cell, 0, self._profile.warm_up_seconds)
         before = bursts.measure(running, cell, 0, self._profile.light_seconds)
-        time.sleep(_IDLE_SECONDS / 2)
+        time.sleep(self._profile.idle_seconds / 2)
         empty = procfs.resident_bytes(running.tree())
         request = FLOOR_REQUEST.requests[0].to_bytes(f"{HOST}:{running.port}")
         with idle.IdleConnections(running.port, count, request) as connections:
-            time.sleep(_IDLE_SECONDS)
+            time.sleep(self._profile.idle_seconds)
             full = procfs.resident_bytes(running.tree())
             after = bursts.measure(running, cell, 0, self._profile.light_seconds)
             row.held = connections.held()

@@ -1,5 +1,8 @@
 """The peers' app on socketify: python socketify_app.py PORT."""
 
+# Its packages are in the peers' environment, which the type checker does not look into.
+# mypy: disable-error-code="import-not-found, untyped-decorator, misc, no-any-return"
+
 import asyncio
 import sys
 from typing import Any

@@ -45,7 +45,7 @@ def _cpu_chart(title: str, pairs: Pairs) -> str:
     floor = next((summary.cpu_us for row, summary in pairs if row.server == "floor"), 0.0)
     rows = []
     for row, summary in pairs:
-        own = "" if summary.of_floor is None else f", {summary.of_floor:.2f} of the floor"
+        own = "" if summary.of_floor is None else f", {summary.of_floor:.2f} of floor"
         rows.append(
             Bar(row.title, summary.cpu_us, f"{summary.cpu_us:.2f} µs{own}", colour_of(row), base=floor)
         )

@@ -8,7 +8,7 @@ from html import escape
 
 _WIDTH = 600
 _LABEL = 200
-_VALUE = 165
+_VALUE = 175
 _ROW = 26
 _BAR = 15
 

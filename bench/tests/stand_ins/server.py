@@ -11,7 +11,7 @@ _BODY = b'{"hello":"world"}'
 
 
 class Connection(asyncio.Protocol):
-    """One connection; requests are counted by the ends of their heads and bodies are expected to come along."""
+    """One connection; requests are counted by the ends of their heads, bodies come along with them."""
 
     requests = 0
     last = int(sys.argv[sys.argv.index("--dies-after") + 1]) if "--dies-after" in sys.argv else 10**9

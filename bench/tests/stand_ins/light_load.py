@@ -1,0 +1,37 @@
+"""light_load's protocol over one real connection: each run is as many requests as fit."""
+
+import json
+import socket
+import sys
+import time
+from argparse import ArgumentParser
+
+cli = ArgumentParser()
+cli.add_argument("--host")
+cli.add_argument("--port", type=int)
+cli.add_argument("--connections", type=int)
+cli.add_argument("--depth", type=int)
+cli.add_argument("--request", action="append")
+options = cli.parse_args()
+
+
+def ask(connection: socket.socket) -> None:
+    connection.sendall(options.request[0].encode())
+    answer = connection.recv(65536)
+    if not answer.startswith(b"HTTP/1.1 200"):
+        sys.exit(f"light_load: answer is not 200: {answer[:20].decode() or 'none'}")
+
+
+with socket.create_connection((options.host, options.port)) as peer:
+    ask(peer)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        end = time.monotonic() + float(line)
+        requests = 0
+        while requests == 0 or time.monotonic() < end:
+            ask(peer)
+            requests += 1
+        print(
+            json.dumps({"requests": requests, "seconds": float(line), "cpu_seconds": 0.5 * float(line)}),
+            flush=True,
+        )

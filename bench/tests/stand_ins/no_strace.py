@@ -1,0 +1,5 @@
+"""strace where tracing is not allowed."""
+
+import sys
+
+sys.exit(1)
