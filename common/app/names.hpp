@@ -1,0 +1,20 @@
+// The attribute names that requests look up, interned once.
+//
+// Threads: made with the GIL held, constant afterwards; every use needs the GIL.
+#pragma once
+
+#include "common/python/ref.hpp"
+
+namespace asioserve::app {
+
+/// Interned strings: a lookup by them compares pointers. They belong to one handler, as nothing is global.
+struct Names {
+    /// Throws py::PythonError.
+    Names() ASIOSERVE_REQUIRES(py::gil);
+
+    py::Ref status_code, body, raw_headers, pump, detail, headers, errors;
+    py::Ref create_future, set_result, set_exception, done;
+    py::Ref type, loc, msg, input, ctx;
+};
+
+}  // namespace asioserve::app

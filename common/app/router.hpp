@@ -1,0 +1,86 @@
+// From a method and a path to a route: the first declared wins, as in Starlette.
+//
+// Threads: add() and freeze() before serving; find() on any thread afterwards, without locks. No Python.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "common/app/pattern.hpp"
+#include "common/runner/exchange.hpp"
+
+namespace asioserve::app {
+
+/// The methods of a route.
+class MethodSet {
+  public:
+    void add(std::string_view method);
+    bool has(Method id, std::string_view method) const noexcept;
+    /// In the order of add().
+    const std::vector<std::string>& names() const noexcept { return names_; }
+
+    static Method id_of(std::string_view method) noexcept;
+
+  private:
+    std::uint32_t known_ = 0;  // a bit per Method
+    std::vector<std::string> names_;
+};
+
+/// What Router::find() came to.
+struct Found {
+    enum class What : std::uint8_t {
+        route,         ///< `route` answers
+        wrong_method,  ///< `route` is the first that has the path, but not the method
+        nothing,
+    };
+    What what = What::nothing;
+    std::uint32_t route = 0;
+};
+
+class Router {
+  public:
+    /// Adds a route; its number is the count of those before. Throws std::invalid_argument as Pattern does.
+    void add(std::string path, const std::vector<std::string>& methods);
+
+    /// The route for a decoded path. A GET route answers HEAD where no route asks for HEAD itself. `captures`
+    /// has room for most_captures() views, which point into `path`.
+    Found find(Method id, std::string_view method, std::string_view path,
+               std::span<std::string_view> captures) const noexcept;
+
+    /// The methods that a path knows, for Allow: of all its routes, with HEAD where there is GET, and
+    /// OPTIONS. Empty where no route has the path.
+    std::string allowed(std::string_view path) const;
+
+    const Pattern& pattern(std::uint32_t route) const noexcept { return routes_[route]->pattern; }
+    const MethodSet& methods(std::uint32_t route) const noexcept { return routes_[route]->methods; }
+    std::size_t most_captures() const noexcept { return most_captures_; }
+    std::size_t size() const noexcept { return routes_.size(); }
+
+  private:
+    struct Entry {
+        Pattern pattern;
+        MethodSet methods;
+    };
+    using Numbers = std::vector<std::uint32_t>;
+
+    // Calls visit(number) for every route that has the path, in the order of declaration, until it says true.
+    template <class Visit>
+    void each_match(std::string_view path, std::span<std::string_view> captures, Visit visit) const;
+    Found find_exact(Method id, std::string_view method, std::string_view path,
+                     std::span<std::string_view> captures) const noexcept;
+
+    // unique_ptr: the keys of the maps point into the patterns' text.
+    std::vector<std::unique_ptr<Entry>> routes_;
+    std::unordered_map<std::string_view, Numbers> static_;      // by whole path
+    std::unordered_map<std::string_view, Numbers> by_segment_;  // patterns by their first segment
+    Numbers any_segment_;                                       // patterns whose first segment is not fixed
+    std::size_t most_captures_ = 0;
+};
+
+}  // namespace asioserve::app
