@@ -101,7 +101,7 @@ class EnvParser {
             else
                 value += text_[at_++];
         }
-        while (!value.empty() && std::strchr(" \t\r", value.back())) value.pop_back();
+        value.erase(value.find_last_not_of(" \t\r") + 1);
         return value;
     }
 
