@@ -155,6 +155,20 @@ setup_python() {  # setup_python [ARGS...]: looks for --python among them, whate
     fi
 }
 
+# A relocated Python tells the place where it was built, and CMake finds no library there: then where it is now.
+python_hints() {
+    "$PYTHON" -c '
+import sys, sysconfig
+from pathlib import Path
+said = Path(str(sysconfig.get_config_var("LIBDIR"))) / str(sysconfig.get_config_var("LDLIBRARY"))
+name = str(sysconfig.get_config_var("INSTSONAME"))
+base = Path(sys.base_prefix)
+found = [p for p in (base / name, base / "lib" / name) if p.exists()]
+if not said.exists() and found:
+    print("-DPython_LIBRARY=%s" % found[0])
+'
+}
+
 # Every Python of the machine that will do, one a minor version, oldest first: for the whole matrix.
 list_pythons() {
     local candidate minor shared base seen=" "
@@ -224,7 +238,7 @@ configure_preset() {
         say "configuring build/$preset-$TAG"
         # shellcheck disable=SC2086
         (cd "$ROOT" && run_logged "$log" cmake --preset "$preset" -B "$BUILD_DIR" \
-            "-DPython_EXECUTABLE=$PYTHON" ${CMAKE_ARGS:-}) || die "cmake failed for $preset (see $log)"
+            "-DPython_EXECUTABLE=$PYTHON" $(python_hints) ${CMAKE_ARGS:-}) || die "cmake failed for $preset (see $log)"
         printf %s "$wanted" >"$stamp"
     fi
 }
