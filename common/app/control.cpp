@@ -76,6 +76,15 @@ PyObject* cancel(PyObject* self, PyObject* token) {
     });
 }
 
+PyObject* app_ended(PyObject* self, PyObject* code) {
+    return with_program(self, [&](ServerProgram& program) -> PyObject* {
+        const long number = PyLong_AsLong(code);
+        if (number == -1 && PyErr_Occurred()) return nullptr;
+        program.app_ended(static_cast<int>(number));
+        return none();
+    });
+}
+
 PyObject* exit_by(PyObject* self, PyObject* exception) {
     return with_program(self, [&](ServerProgram& program) {
         py::gil.assert_held();
@@ -173,6 +182,7 @@ PyMethodDef methods[] = {
     {"ready", verb<ready>, METH_NOARGS, nullptr},
     {"failed_startup", verb<failed_startup>, METH_NOARGS, nullptr},
     {"drain", verb<drain>, METH_NOARGS, nullptr},
+    {"app_ended", app_ended, METH_O, nullptr},
     {"exit_by", exit_by, METH_O, nullptr},
     {"interrupted_code", interrupted_code, METH_NOARGS, nullptr},
     {"log", write_log, METH_VARARGS, nullptr},

@@ -34,9 +34,8 @@ int ServerProgram::main(PyObject* loop_factory, FunctionRef<void(PyObject* loop)
     on_loop_ = nullptr;
     stop_.reset();
     if (parts_.proof) parts_.proof->end();
-    if (const int wish = exit_code_.load(); wish >= 0 && code == 0) code = wish;
-    // From here on only threads of the app can hold it up: they get their time, but not for ever.
-    parts_.signals.deadline(closing_time(), code);
+    code = with_wish(code);
+    app_ended(code);
     parts_.io.stop();
     return code;
 }
@@ -70,6 +69,16 @@ void ServerProgram::on_loop(PyObject* loop, PyObject* stop) {
 void ServerProgram::proved() {
     parts_.proof->end();
     parts_.supervisor.say("proved");
+}
+
+int ServerProgram::with_wish(int code) const noexcept {
+    const int wish = exit_code_.load();
+    return code == 0 && wish >= 0 ? wish : code;
+}
+
+void ServerProgram::app_ended(int code) noexcept {
+    // From here on only forgotten tasks and threads can hold it up: they get their time, but not for ever.
+    parts_.signals.deadline(closing_time(), with_wish(code));
 }
 
 void ServerProgram::ready() {

@@ -55,6 +55,7 @@ class ServerProgram final : public Program {
     void proved() ASIOSERVE_REQUIRES(py::gil);
     void ready() ASIOSERVE_REQUIRES(py::gil);
     void drain() ASIOSERVE_REQUIRES(py::gil);
+    void app_ended(int code) noexcept;
     int interrupted_code() const noexcept;
     void log(Log::Level level, const std::string& text, PyObject* exception) ASIOSERVE_REQUIRES(py::gil);
 
@@ -71,6 +72,8 @@ class ServerProgram final : public Program {
     void tell_python();
     /// The code that this exception asks for; logs what is no wish to exit.
     int code_of(PyObject* exception) ASIOSERVE_REQUIRES(py::gil);
+    /// The code of exit_by, where nothing worse has come.
+    int with_wish(int code) const noexcept;
     std::chrono::milliseconds closing_time() const noexcept;
 
     Parts parts_;

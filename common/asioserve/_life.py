@@ -61,6 +61,9 @@ class Control(Protocol):
     def exit_by(self, exception: BaseException) -> None:
         """Drains, then exits with the code of this SystemExit or KeyboardInterrupt."""
 
+    def app_ended(self, code: int) -> None:
+        """The app is shut down; what is left are tasks and threads that it forgot."""
+
     def interrupted_code(self) -> int:
         """The exit code when a signal came before the server was ready."""
 
@@ -279,7 +282,8 @@ class Life:
             self._control.exit_by(error)
         except BaseException as error:
             self._control.log("error", "the app failed to shut down", error)
-            return code or 1
+            code = code or 1
+        self._control.app_ended(code)
         return code
 
     def _beat(self) -> None:
