@@ -1,5 +1,6 @@
 #include "fallback_switch/child.hpp"
 
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -72,6 +73,7 @@ bool Child::read_now() {
 
 void Child::hear(Message message) {
     last_sign_ = Clock::now();
+    if (message != Message::beat) spdlog::debug("stage {} (pid {}) {}", stage_, pid_, describe(message));
     switch (message) {
         case Message::leaving:
             leaving_ = true;

@@ -20,7 +20,7 @@ namespace {
 void set_up_log(const std::string& level) {
     auto logger = spdlog::stderr_color_st("asioserve");
     logger->set_level(spdlog::level::from_str(level));
-    logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ asioserve: %v");
+    logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%-8l%$ asioserve: %v");
     spdlog::set_default_logger(std::move(logger));
 }
 

@@ -39,6 +39,26 @@ std::optional<Message> MessageReader::next() {
     return std::nullopt;
 }
 
+std::string_view describe(Message message) noexcept {
+    switch (message) {
+        case Message::importing:
+            return "says that it imports the app";
+        case Message::proving:
+            return "says that it proves itself";
+        case Message::proved:
+            return "says that it has proved itself";
+        case Message::failed_startup:
+            return "says that the app's startup failed";
+        case Message::ready:
+            return "says that it accepts connections";
+        case Message::leaving:
+            return "says that the app wants to end";
+        case Message::beat:
+            break;
+    }
+    return "says that it is alive";
+}
+
 std::string describe_exit(int wait_status) {
     if (WIFSIGNALED(wait_status)) {
         const int signal = WTERMSIG(wait_status);

@@ -33,6 +33,8 @@ class MessageReader {
     std::string rest_;
 };
 
+/// "says that it has proved itself", or what else it says.
+std::string_view describe(Message message) noexcept;
 /// "exited with code 1", "was killed by signal 6 (Aborted)" for a status as waitpid gives it.
 std::string describe_exit(int wait_status);
 /// The code that a shell would show for it: the exit code, or 128 and the signal's number.

@@ -13,7 +13,7 @@ namespace asioserve::options {
 
 /// Whose command line it is.
 enum class Program {
-    stage,      ///< stageN_server
+    stage,      ///< a server, without the supervisor's flags
     asioserve,  ///< the supervisor: all of a stage's flags, and its own
 };
 
@@ -32,7 +32,7 @@ struct ParseResult {
     int report() const;
 };
 
-/// `version` is what --version prints, such as "stage3_server 0.1.0"; empty: the program's name and
+/// `version` is what --version prints, such as "asioserve 0.1.0"; empty: the program's name and
 /// version().
 ParseResult parse(int argc, const char* const* argv, Program program, std::string_view version = {});
 

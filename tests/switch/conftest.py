@@ -109,7 +109,7 @@ class Supervised:
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one call of libc
             pass_fds=pass_fds,
         )  # fmt: skip
         self.pid = self.process.pid

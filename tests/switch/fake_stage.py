@@ -29,9 +29,7 @@ import time
 from pathlib import Path
 
 STAGE = int(os.environ["FAKE_STAGE"])
-WORDS = dict(
-    word.partition("=")[::2] for word in os.environ.get(f"FAKE_STAGE_{STAGE}", "").split(",")
-)
+WORDS = dict(word.partition("=")[::2] for word in os.environ.get(f"FAKE_STAGE_{STAGE}", "").split(","))
 
 
 def flags(name: str) -> list[str]:
@@ -81,12 +79,19 @@ def rise() -> None:
         gate()
 
 
+def start_sleeper() -> int:
+    return subprocess.Popen(["sleep", "60"]).pid
+
+
+def hang() -> None:
+    time.sleep(600)
+
+
 class Server:
     def __init__(self) -> None:
         self.draining = False
         self.exit_code = 0
         self.open: set[asyncio.StreamWriter] = set()
-        self.busy = 0
         self.end = asyncio.Event()
 
     async def serve(self) -> int:
@@ -97,10 +102,10 @@ class Server:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         loop.add_signal_handler(signal.SIGUSR1, lambda: print("fake: USR1", file=sys.stderr, flush=True))
         self.servers = [
-            await asyncio.start_server(self.connection, sock=socket.socket(fileno=int(fd))) for fd in flags("fd")
+            await asyncio.start_server(self.connection, sock=socket.socket(fileno=int(fd)))
+            for fd in flags("fd")
         ]
-        if "subprocess" in WORDS:
-            self.subprocess = subprocess.Popen(["sleep", "60"])
+        self.subprocess = start_sleeper() if "subprocess" in WORDS else None
         say("ready")
         beats = asyncio.create_task(self.beat())
         await self.end.wait()
@@ -116,17 +121,16 @@ class Server:
         if self.draining:
             os._exit(130)
         self.draining = True
-        asyncio.create_task(self.finish())
+        self.finishing = asyncio.create_task(self.finish())
 
     async def finish(self) -> None:
         for server in self.servers:
             server.close()
-        # What was accepted already may have its request on the way.
+        # What was accepted already may have its request on the way, and so may a connection that is kept.
         await asyncio.sleep(0.3)
-        while self.busy:
+        deadline = time.monotonic() + 5
+        while self.open and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
-        for writer in self.open:
-            writer.close()
         self.end.set()
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -134,11 +138,7 @@ class Server:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                self.busy += 1
-                try:
-                    await self.answer(head.split()[1].decode(), writer)
-                finally:
-                    self.busy -= 1
+                await self.answer(head.split()[1].decode(), writer)
                 if self.draining:
                     break
         self.open.discard(writer)
@@ -149,13 +149,13 @@ class Server:
         if path == "/crash":
             os.abort()
         if path == "/hang":
-            time.sleep(600)
+            hang()
         if path == "/argv":
             body = sys.argv[1:]
         if path == "/environ":
             body = dict(os.environ)
         if path == "/subprocess":
-            body = self.subprocess.pid
+            body = self.subprocess
         if path.startswith("/exit/"):
             self.exit_code = int(path[6:])
             say("leaving")

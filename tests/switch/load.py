@@ -22,7 +22,8 @@ class Load:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [
-            threading.Thread(target=self._run, args=(number % 2 == 0,), daemon=True) for number in range(threads)
+            threading.Thread(target=self._run, args=(number % 2 == 0,), daemon=True)
+            for number in range(threads)
         ]
 
     def _run(self, keep: bool) -> None:
@@ -54,6 +55,9 @@ class Load:
         """How many answers that stage has given up to now."""
         with self._lock:
             return self.answers[stage]
+
+    def has(self, stage: object, answers: int) -> bool:
+        return self.count(stage) >= answers
 
     def __enter__(self) -> Load:
         for thread in self._threads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import socket
@@ -40,22 +41,24 @@ def test_more_crashes_than_allowed_bring_in_the_next_stage(supervise: Supervise)
     server.logged("stage 3 was killed by .*, the exit number 3 within 10m: stage 2 takes over")
 
 
-def test_a_stage_that_stops_beating_is_killed_and_replaced(supervise: Supervise, processes: Processes) -> None:
-    server = supervise("--beat-timeout", "1s").listening()
+def test_a_stage_that_stops_beating_is_killed_and_replaced(
+    supervise: Supervise, processes: Processes
+) -> None:
+    server = supervise("--beat-timeout", "3s").listening()
     first = server.get()["pid"]
     server.poke("/hang")
-    server.logged("stage 3 gave no sign of life for 1s: stage 2 takes over")
+    server.logged("stage 3 gave no sign of life for 3s: stage 2 takes over")
     server.logged("serves", count=2)
     assert server.get()["stage"] == 2
     assert processes.gone(first)
 
 
 def test_a_server_that_was_stopped_together_with_its_supervisor_is_no_hang(supervise: Supervise) -> None:
-    server = supervise("--beat-timeout", "1s").listening()
+    server = supervise("--beat-timeout", "3s").listening()
     first = server.get()["pid"]
     os.kill(first, signal.SIGSTOP)
     server.send(signal.SIGSTOP)
-    time.sleep(4)  # longer than a beat may be late, and than a timer is ever late
+    time.sleep(6)  # longer than a beat may be late, and than a timer is ever late
     server.send(signal.SIGCONT)
     os.kill(first, signal.SIGCONT)
     assert server.get()["pid"] == first
@@ -63,10 +66,10 @@ def test_a_server_that_was_stopped_together_with_its_supervisor_is_no_hang(super
 
 
 def test_when_the_last_stage_hangs_it_exits_1(supervise: Supervise) -> None:
-    server = supervise("--stage", "1", "--fallback", "none", "--beat-timeout", "1s").listening()
+    server = supervise("--stage", "1", "--fallback", "none", "--beat-timeout", "3s").listening()
     server.poke("/hang")
     assert server.wait() == 1
-    server.logged("stage 1 gave no sign of life for 1s and no other stage is left")
+    server.logged("stage 1 gave no sign of life for 3s and no other stage is left")
 
 
 def test_the_apps_own_exit_code_is_passed_on(supervise: Supervise) -> None:
@@ -75,7 +78,9 @@ def test_the_apps_own_exit_code_is_passed_on(supervise: Supervise) -> None:
     assert server.wait() == 7
 
 
-def test_a_switch_changes_the_stage(supervise: Supervise, eventually: Eventually, processes: Processes) -> None:
+def test_a_switch_changes_the_stage(
+    supervise: Supervise, eventually: Eventually, processes: Processes
+) -> None:
     server = supervise().listening()
     first = server.get()["pid"]
     switched = server.command("switch", "--to", "1")
@@ -88,13 +93,15 @@ def test_a_switch_changes_the_stage(supervise: Supervise, eventually: Eventually
     assert again.stdout.startswith("stage 1 serves already")
 
 
-def test_no_request_is_lost_by_switches_to_and_fro(supervise: Supervise, load: MakeLoad, eventually: Eventually) -> None:
+def test_no_request_is_lost_by_switches_to_and_fro(
+    supervise: Supervise, load: MakeLoad, eventually: Eventually
+) -> None:
     server = supervise().listening()
     with load(server.port) as peers:
         for stage in (1, 3, 2, 3):
-            before = peers.count(stage)
+            enough = peers.count(stage) + 100
             assert server.command("switch", "--to", str(stage)).returncode == 0
-            eventually(f"stage {stage} answers", lambda s=stage, b=before: peers.count(s) > b + 100)
+            eventually(f"stage {stage} answers", functools.partial(peers.has, stage, enough))
     assert peers.lost == []
 
 
@@ -112,7 +119,7 @@ def test_sighup_is_a_rolling_restart(supervise: Supervise, load: MakeLoad, event
 
 @pytest.mark.parametrize("words", ["unproved=1", "no-startup", "no-import=1", "startup-crash", "mute"])
 def test_a_switch_to_a_stage_that_fails_leaves_the_old_one_serving(supervise: Supervise, words: str) -> None:
-    server = supervise("--proof-timeout", "500ms", fakes={1: words}).listening()
+    server = supervise("--proof-timeout", "3s", fakes={1: words}).listening()
     first = server.get()["pid"]
     switched = server.command("switch", "--to", "1")
     assert switched.returncode == 1
@@ -160,7 +167,9 @@ def test_a_stage_that_failed_can_be_switched_to_again(supervise: Supervise) -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_drains_and_the_servers_code_is_passed_on(supervise: Supervise, number: signal.Signals) -> None:
+def test_a_signal_drains_and_the_servers_code_is_passed_on(
+    supervise: Supervise, number: signal.Signals
+) -> None:
     server = supervise().listening()
     pid = server.get()["pid"]
     server.send(number)
@@ -188,7 +197,7 @@ def test_a_second_signal_kills_at_once(supervise: Supervise, processes: Processe
 
 
 def test_a_server_that_hangs_instead_of_draining_is_killed(supervise: Supervise) -> None:
-    server = supervise("--timeout-graceful-shutdown", "200ms", "--beat-timeout", "700ms").listening()
+    server = supervise("--timeout-graceful-shutdown", "200ms", "--beat-timeout", "3s").listening()
     server.command("status")
     with socket.create_connection(("127.0.0.1", server.port)) as peer:
         peer.sendall(b"GET /hang HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -217,7 +226,7 @@ def test_children_die_with_a_supervisor_that_is_killed(
 def test_what_a_killed_server_had_started_does_not_outlive_it(
     supervise: Supervise, processes: Processes, eventually: Eventually
 ) -> None:
-    server = supervise("--beat-timeout", "1s", fakes={3: "subprocess"}).listening()
+    server = supervise("--beat-timeout", "3s", fakes={3: "subprocess"}).listening()
     sleeper = server.get("/subprocess")
     assert not processes.gone(sleeper)
     server.poke("/hang")
@@ -258,8 +267,8 @@ def test_descriptors_do_not_pile_up(supervise: Supervise, eventually: Eventually
 def test_a_server_inherits_its_sockets_and_pipe_and_nothing_else(supervise: Supervise) -> None:
     server = supervise().listening()
     answer: dict[str, Any] = server.get()
-    targets = [os.readlink(one) for one in Path(f"/proc/{answer['pid']}/fd").iterdir() if one.exists()]
-    ours = {os.readlink(one) for one in Path(f"/proc/{server.pid}/fd").iterdir()}
+    targets = [str(one.readlink()) for one in Path(f"/proc/{answer['pid']}/fd").iterdir() if one.exists()]
+    ours = {str(one.readlink()) for one in Path(f"/proc/{server.pid}/fd").iterdir()}
     assert not [target for target in targets if "signalfd" in target]
     shared = [target for target in set(targets) & ours if target.startswith("socket:")]
     assert len(shared) == 1  # the listening socket, not the control socket

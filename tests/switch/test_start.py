@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,14 +73,16 @@ def test_a_stage_that_ends_without_proof_is_replaced_by_the_next(supervise: Supe
 
 
 def test_a_stage_that_never_proves_itself_is_killed_and_replaced(supervise: Supervise) -> None:
-    server = supervise("--proof-timeout", "300ms", fakes={3: "mute"}).listening()
+    server = supervise("--proof-timeout", "3s", fakes={3: "mute"}).listening()
     assert server.get()["stage"] == 2
-    server.logged("stage 3 did not prove itself within 300ms: stage 2 takes over")
+    server.logged("stage 3 did not prove itself within 3s: stage 2 takes over")
     assert [stage for stage in server.status()["failed_stages"]] == [3]
 
 
 def test_the_list_is_gone_through_in_its_order(supervise: Supervise) -> None:
-    server = supervise("--stage", "2", "--fallback", "1,3", fakes={2: "unproved=1", 1: "unproved=1"}).listening()
+    server = supervise(
+        "--stage", "2", "--fallback", "1,3", fakes={2: "unproved=1", 1: "unproved=1"}
+    ).listening()
     assert server.get()["stage"] == 3
 
 
@@ -123,16 +126,16 @@ def test_wrong_flags_for_the_server_are_no_reason_to_fall_back(supervise: Superv
 
 
 def test_a_slow_import_does_not_count_against_the_proof(supervise: Supervise) -> None:
-    server = supervise("--proof-timeout", "200ms", fakes={3: "slow-import"})
-    server.logged("starts")
-    assert server.command("status").returncode == 0
-    with pytest.raises(AssertionError):  # longer than the proof may take
-        server.logged("takes over", seconds=0.6)
+    server = supervise("--proof-timeout", "4s", fakes={3: "slow-import"})
+    server.logged("says that it imports the app")
+    time.sleep(4.5)  # longer than the proof may take
     server.gate.touch()
     assert server.listening().get()["stage"] == 3
 
 
-def test_a_server_that_crashes_in_the_apps_startup_is_started_again_up_to_the_limit(supervise: Supervise) -> None:
+def test_a_server_that_crashes_in_the_apps_startup_is_started_again_up_to_the_limit(
+    supervise: Supervise,
+) -> None:
     server = supervise("--max-crashes", "1", fakes={3: "startup-crash"}).listening()
     assert server.get()["stage"] == 2
     server.logged(r"stage 3 was killed by signal 6 \(Aborted\) while the app started: it is started again")
