@@ -36,8 +36,8 @@ class Handler:
     """The body of a good answer, where it is always the same."""
 
 
-def _get(key: str, title: str, expected: bytes | None = HELLO) -> Handler:
-    return Handler(key, title, (Request(f"/{key}"),), expected)
+def _get(key: str, title: str) -> Handler:
+    return Handler(key, title, (Request(f"/{key}"),), HELLO)
 
 
 def _user(key: str, title: str, suffix: str) -> Handler:
@@ -51,13 +51,14 @@ HANDLERS: Mapping[str, Handler] = {
     for handler in (
         _get("sync", "def"),
         _get("async", "async def that never waits"),
-        _get("sleep0", "one sleep(0)", None),
-        _get("gather", "gather of three sleep(0)", None),
-        _get("sleep1ms", "one sleep(1 ms)", None),
+        _get("sleep0", "one sleep(0)"),
+        _get("gather", "gather of three sleep(0)"),
+        _get("sleep1ms", "one sleep(1 ms)"),
         Handler(
             "json",
             "JSON body in and out",
             (Request("/json", "POST", {"Content-Type": "application/json"}, _JSON_BODY),),
+            _JSON_BODY.encode(),
         ),
         _user("user", "/user/{id}, three awaits in a row", ""),
         _user("user-overlapped", "/user/{id}, three awaits overlapped", "/overlapped"),

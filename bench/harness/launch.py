@@ -77,6 +77,10 @@ class RunningServer:
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
+    def is_alive(self) -> bool:
+        """False once its process has ended."""
+        return self._process.poll() is None
+
     def tree(self) -> list[int]:
         """Its process and all children; a server that has died is refused."""
         if (code := self._process.poll()) is not None:

@@ -45,6 +45,7 @@ class Run:
         self._turns = list(turns(self._groups, profile.wrk_every))
         self._rows: dict[tuple[int, int], Row] = {}
         self._up: dict[str, RunningServer] = {}
+        self._stack = ExitStack()
         self._progress = Progress(self._estimate())
 
     def run(self) -> None:
@@ -53,8 +54,8 @@ class Run:
         self._make_rows()
         try:
             with Bursts(self._places.build / "bin" / "light_load", self._cores) as bursts:
-                with ExitStack() as stack:
-                    self._start_all(stack)
+                with self._stack:
+                    self._start_all()
                     self._warm_up(bursts)
                     for turn in self._turns:
                         self._take(bursts, turn)
@@ -69,8 +70,7 @@ class Run:
             self._progress.end()
         self._result.seconds = round(time.monotonic() - begin, 1)
 
-    # --- before
-    # ----------------------------------------------------------------------------------------------------
+    # --- before ------------------------------------------------------------------------------------------
 
     def _estimate(self) -> float:
         profile = self._profile
@@ -121,17 +121,25 @@ class Run:
         if row.refused is None:
             row.refused = str(error)
             self._progress.say(f"REFUSED {row.title}, {row.handler}: {error}")
+        # One load that a server does not survive takes only that row away: the others get a new process.
+        server = self._up.get(row.server)
+        if server is not None and not server.is_alive():
+            self._start(row.server)
 
-    def _start_all(self, stack: ExitStack) -> None:
+    def _start(self, key: str) -> None:
         core = self._cores[0] if self._cores else None
+        self._up.pop(key, None)
+        try:
+            self._up[key] = self._stack.enter_context(RunningServer(SERVERS[key], self._places, core))
+        except RefusedError as error:
+            for _, cell, row in self._cells():
+                if cell.server == key:
+                    self._refuse(row, error)
+
+    def _start_all(self) -> None:
         for key in self._servers:
             self._progress.step(f"starting {SERVERS[key].title}", 0.4)
-            try:
-                self._up[key] = stack.enter_context(RunningServer(SERVERS[key], self._places, core))
-            except RefusedError as error:
-                for _, cell, row in self._cells():
-                    if cell.server == key:
-                        self._refuse(row, error)
+            self._start(key)
 
     def _warm_up(self, bursts: Bursts) -> None:
         """Asks every server for everything, checks the answers, then lets caches and branch predictors
@@ -146,8 +154,7 @@ class Run:
             except RefusedError as error:
                 self._refuse(row, error)
 
-    # --- the rounds
-    # ------------------------------------------------------------------------------------------------
+    # --- the rounds --------------------------------------------------------------------------------------
 
     def _take(self, bursts: Bursts, turn: Turn) -> None:
         cell = self._groups[turn.group].cells[turn.cell]
@@ -168,7 +175,7 @@ class Run:
         except RefusedError as error:
             self._refuse(row, error)
         finally:
-            if not cell.pinned and self._cores and not row.refused:
+            if not cell.pinned and self._cores and server.is_alive():
                 server.move_to([self._cores[0]])
 
     def _explain(self, bursts: Bursts) -> None:
@@ -192,24 +199,15 @@ class Run:
             except RefusedError as error:
                 self._refuse(row, error)
 
-    # --- idle
-    # ------------------------------------------------------------------------------------------------------
+    # --- idle --------------------------------------------------------------------------------------------
 
     def _watch_idle_servers(self) -> None:
         seconds = self._profile.wakeup_seconds
         self._progress.step(f"watching idle servers for {seconds:.0f} s", _SETTLE_SECONDS + seconds)
-        alive = [server for server in self._up.values() if self._is_alive(server)]
+        alive = [server for server in self._up.values() if server.is_alive()]
         for key, seen in idle.wake_ups(alive, _SETTLE_SECONDS, seconds).items():
             row = WakeUpRow(key, SERVERS[key].title, round(seen.seconds, 2), seen.count)
             self._result.wake_ups.append(row)
-
-    @staticmethod
-    def _is_alive(server: RunningServer) -> bool:
-        try:
-            server.tree()
-        except RefusedError:
-            return False
-        return True
 
     def _idle_servers(self) -> Sequence[str]:
         kinds = ("control", "stage", "peer")

@@ -24,9 +24,17 @@ async def sleep0(response: Any, request: Any) -> None:
     _answer(response, {"hello": "world"})
 
 
-async def json_body(response: Any, request: Any) -> None:
-    body = await response.get_data()
-    _answer(response, orjson.loads(body.getvalue() if hasattr(body, "getvalue") else body))
+def json_body(response: Any, request: Any) -> None:
+    # Awaiting get_data() crashes the process under load: its request is gone by then.
+    chunks: list[bytes] = []
+
+    def on_data(response: Any, chunk: Any, is_last: bool, *_: object) -> None:
+        chunks.append(bytes(chunk or b""))
+        if is_last:
+            _answer(response, orjson.loads(b"".join(chunks)))
+
+    response.on_aborted(lambda *_: None)
+    response.on_data(on_data)
 
 
 def main() -> None:

@@ -64,6 +64,16 @@ def test_a_server_that_dies_under_load_is_refused(build: Path, install: Install)
     assert [row["server"] for row in result["rows"] if row["refused"]] == ["stage3"]
 
 
+def test_a_load_that_kills_the_server_takes_one_row_away(build: Path, install: Install) -> None:
+    install("stage3_server", "server.py", "--dies-of", "/sync")
+    arguments = [argument.replace("async", "sync,async") for argument in QUICK]
+    status, result = _run(build, "stage3", *arguments)
+    assert status == 1
+    rows = {row["handler"]: row for row in result["rows"] if row["server"] == "stage3"}
+    assert rows["sync"]["refused"] and not rows["async"]["refused"]
+    assert len(rows["async"]["rounds"]) == 2
+
+
 def test_answers_that_only_wrk_finds_wrong_are_refused(build: Path, install: Install) -> None:
     install("wrk", "wrk.py", "--bad")
     status, result = _run(build, "floor", *QUICK)

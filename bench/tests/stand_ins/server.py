@@ -1,6 +1,6 @@
 """A server for the tests of the bench: any path is hello, and it counts as the real ones do.
 
-server.py [--wrong | --dies-after N] [flags of the real servers, which it takes no notice of]
+server.py [--wrong | --dies-after N | --dies-of PATH] [flags of the real servers, which it takes no notice of]
 """
 
 import asyncio
@@ -15,6 +15,7 @@ class Connection(asyncio.Protocol):
 
     requests = 0
     last = int(sys.argv[sys.argv.index("--dies-after") + 1]) if "--dies-after" in sys.argv else 10**9
+    deadly = sys.argv[sys.argv.index("--dies-of") + 1].encode() + b" " if "--dies-of" in sys.argv else b"\0"
     status = b"500 Oh" if "--wrong" in sys.argv else b"200 OK"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -32,7 +33,7 @@ class Connection(asyncio.Protocol):
             else:
                 Connection.requests += 1
             answers.append(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (self.status, len(body), body))
-        if Connection.requests > self.last:
+        if Connection.requests > self.last or self.deadly in data:
             os._exit(7)
         self._transport.write(b"".join(answers))
 
