@@ -91,7 +91,7 @@ class Server:
     def __init__(self) -> None:
         self.draining = False
         self.exit_code = 0
-        self.open: set[asyncio.StreamWriter] = set()
+        self.open: set[asyncio.Task[None]] = set()
         self.end = asyncio.Event()
 
     async def serve(self) -> int:
@@ -101,10 +101,9 @@ class Server:
         if "deaf" in WORDS:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         loop.add_signal_handler(signal.SIGUSR1, lambda: print("fake: USR1", file=sys.stderr, flush=True))
-        self.servers = [
-            await asyncio.start_server(self.connection, sock=socket.socket(fileno=int(fd)))
-            for fd in flags("fd")
-        ]
+        self.listeners = [socket.socket(fileno=int(fd)) for fd in flags("fd")]
+        for listener in self.listeners:
+            loop.add_reader(listener, self.accept, listener)
         self.subprocess = start_sleeper() if "subprocess" in WORDS else None
         say("ready")
         beats = asyncio.create_task(self.beat())
@@ -124,8 +123,9 @@ class Server:
         self.finishing = asyncio.create_task(self.finish())
 
     async def finish(self) -> None:
-        for server in self.servers:
-            server.close()
+        for listener in self.listeners:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
         # What was accepted already may have its request on the way, and so may a connection that is kept.
         await asyncio.sleep(0.3)
         deadline = time.monotonic() + 5
@@ -133,15 +133,21 @@ class Server:
             await asyncio.sleep(0.01)
         self.end.set()
 
-    async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.open.add(writer)
+    def accept(self, listener: socket.socket) -> None:
+        # Not asyncio's own server: closing that one drops connections which it has just accepted.
+        with contextlib.suppress(BlockingIOError):
+            task = asyncio.create_task(self.connection(listener.accept()[0]))
+            self.open.add(task)
+            task.add_done_callback(self.open.discard)
+
+    async def connection(self, peer: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=peer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 await self.answer(head.split()[1].decode(), writer)
                 if self.draining:
                     break
-        self.open.discard(writer)
         writer.close()
 
     async def answer(self, path: str, writer: asyncio.StreamWriter) -> None:

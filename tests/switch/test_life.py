@@ -162,7 +162,7 @@ def test_a_stage_that_failed_can_be_switched_to_again(supervise: Supervise) -> N
     server.logged("serves", count=2)
     assert server.status()["failed_stages"] == [3]
     assert server.command("switch", "--to", "3").returncode == 0
-    assert server.get()["stage"] == 3
+    assert server.status()["stage"] == 3
     assert server.status()["failed_stages"] == []
 
 
