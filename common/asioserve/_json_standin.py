@@ -121,8 +121,11 @@ def _float(value: float) -> str:
     mantissa, e, exponent = text.partition("e")
     if not e:
         return text
-    # Python writes 1e+16 and 1e-07.
-    return f"{mantissa}e{int(exponent)}"
+    # Python writes 1e-07, and 1e-05 for what orjson writes without an exponent.
+    if int(exponent) == -5:
+        sign = "-" if mantissa[0] == "-" else ""
+        return f"{sign}0.0000{mantissa.lstrip('-').replace('.', '')}"
+    return f"{mantissa}e{int(exponent):+d}"
 
 
 def _datetime(value: datetime.datetime) -> str:

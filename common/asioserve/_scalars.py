@@ -26,7 +26,8 @@ WHITE_SPACE: Final = (
 )
 """Unicode's own list; str.strip() takes four control characters more."""
 
-_INTEGER = re.compile(r"([+-]?[0-9]+(?:_[0-9]+)*)(?:\.0+)?")
+_INTEGER = re.compile(r"([+-]?)([0-9]+(?:_[0-9]+)*)(?:\.0+)?")
+_TOO_LONG = re.compile(r"-?[1-9][0-9]{4300}")
 _TRUE = frozenset(("1", "on", "t", "true", "y", "yes"))
 _FALSE = frozenset(("0", "off", "f", "false", "n", "no"))
 _DIGITS = 4300
@@ -83,14 +84,15 @@ def check_int(value: Any, loc: Loc, errors: Errors) -> Any:
     text = value.decode("latin-1") if isinstance(value, bytes) else value
     if not isinstance(text, str):
         return fail(errors, "int_type", loc, "Input should be a valid integer", value)
-    text = text.strip(WHITE_SPACE)
-    if len(text) > _DIGITS:
+    if _TOO_LONG.match(text):
         return _too_long(value, loc, errors)
-    match = _INTEGER.fullmatch(text)
-    if match is None:
+    match = _INTEGER.fullmatch(text.strip(WHITE_SPACE))
+    # Only an integer in JSON's own form gets the error for its size, as with pydantic.
+    digits = "" if match is None else match[2].replace("_", "").lstrip("0") or "0"
+    if match is None or len(digits) > _DIGITS:
         msg = "Input should be a valid integer, unable to parse string as an integer"
         return fail(errors, "int_parsing", loc, msg, value)
-    return int(match[1])
+    return int(match[1] + digits)
 
 
 def _too_long(value: Any, loc: Loc, errors: Errors) -> Any:
@@ -108,8 +110,9 @@ def check_float(value: Any, loc: Loc, errors: Errors) -> Any:
     text = value.decode("latin-1") if isinstance(value, bytes) else value
     if not isinstance(text, str):
         return fail(errors, "float_type", loc, "Input should be a valid number", value)
-    text = text.strip(WHITE_SPACE)
-    if "_" in text and "__" not in text and text[0] != "_" != text[-1]:
+    if "_" not in text:
+        text = text.strip(WHITE_SPACE)
+    elif "__" not in text and text[0] != "_" != text[-1]:
         text = text.replace("_", "")
     try:
         if "_" not in text and text.isascii() and text == text.strip():
@@ -124,7 +127,7 @@ def check_bool(value: Any, loc: Loc, errors: Errors) -> Any:
     """Takes booleans, 0 and 1, and words such as ``yes`` and ``off``."""
     if isinstance(value, bool):
         return value
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+    if isinstance(value, (int, float)) and -(2**63) <= value < 2**63 and value == math.floor(value):
         value_as_int = int(value)
     else:
         text = value.decode("latin-1") if isinstance(value, bytes) else value
@@ -198,10 +201,10 @@ def bounded_str(check: Check, bounds: Constraints) -> Check:
         if text is FAILED:
             return FAILED
         if shortest is not None and len(text) < shortest:
-            msg = f"String should have at least {_count(shortest, 'character')}"
+            msg = f"String should have at least {count(shortest, 'character')}"
             return fail(errors, "string_too_short", loc, msg, value, {"min_length": shortest})
         if longest is not None and len(text) > longest:
-            msg = f"String should have at most {_count(longest, 'character')}"
+            msg = f"String should have at most {count(longest, 'character')}"
             return fail(errors, "string_too_long", loc, msg, value, {"max_length": longest})
         if search is not None and search(text) is None:
             msg = f"String should match pattern '{pattern}'"
@@ -211,39 +214,6 @@ def bounded_str(check: Check, bounds: Constraints) -> Check:
     return checked
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """``1 item``, ``2 items``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def bounded_size(check: Check, bounds: Constraints, noun: str) -> Check:
-    """``check`` and then the number of items of a list, set, tuple or dict."""
-    shortest, longest = bounds.min_length, bounds.max_length
-
-    def checked(value: Any, loc: Loc, errors: Errors) -> Any:
-        # A list that is too long is not looked into: that is what the bound is for.
-        if (
-            longest is not None
-            and noun in ("List", "Tuple")
-            and isinstance(value, list)
-            and len(value) > longest
-        ):
-            return _size_error(noun, "most", longest, len(value), loc=loc, value=value, errors=errors)
-        items = check(value, loc, errors)
-        if items is FAILED:
-            return FAILED
-        if shortest is not None and len(items) < shortest:
-            return _size_error(noun, "least", shortest, len(items), loc=loc, value=value, errors=errors)
-        if longest is not None and len(items) > longest:
-            return _size_error(noun, "most", longest, None, loc=loc, value=value, errors=errors)
-        return items
-
-    return checked
-
-
-def _size_error(
-    noun: str, which: str, limit: int, actual: int | None, *, loc: Loc, value: Any, errors: Errors
-) -> Any:
-    kind, name = ("too_short", "min_length") if which == "least" else ("too_long", "max_length")
-    found = "more" if actual is None else actual
-    msg = f"{noun} should have at {which} {_count(limit, 'item')} after validation, not {found}"
-    return fail(errors, kind, loc, msg, value, {"field_type": noun, name: limit, "actual_length": actual})

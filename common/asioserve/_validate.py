@@ -14,6 +14,7 @@ from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from . import _adapters, _dataclass
+from ._containers import Size, dict_check, fixed_tuple_check, list_check, set_check, tuple_check
 from ._markers import Constraints, Marker
 from ._scalars import (
     FAILED,
@@ -21,7 +22,6 @@ from ._scalars import (
     Errors,
     Loc,
     bounded_number,
-    bounded_size,
     bounded_str,
     check_any,
     check_bool,
@@ -90,13 +90,11 @@ class Builder:
                 return check_str
             _only(bounds, "min_length max_length pattern", "str")
             return bounded_str(check_str, bounds)
-        container = self._container(annotation)
+        container = self._container(annotation, bounds or Constraints())
         if container is not None:
-            of_items, noun = container
-            if bounds is None:
-                return of_items
-            _only(bounds, "min_length max_length", noun.lower())
-            return bounded_size(of_items, bounds, noun)
+            if bounds is not None:
+                _only(bounds, "min_length max_length", _name(get_origin(annotation) or annotation))
+            return container
         if bounds is not None:
             if _adapters.available():
                 return _adapters.pydantic_check(annotation, bounds)
@@ -139,23 +137,27 @@ class Builder:
         checker.fill(self.build)
         return checker
 
-    def _container(self, annotation: Any) -> tuple[Check, str] | None:
+    def _container(self, annotation: Any, bounds: Constraints) -> Check | None:
         origin = get_origin(annotation) or annotation
         arguments = get_args(annotation)
+
+        def size(noun: str) -> Size:
+            return Size(noun, bounds.min_length, bounds.max_length)
+
         if origin in _LISTS:
-            return _list(self.build(arguments[0] if arguments else Any)), "List"
+            return list_check(self.build(arguments[0] if arguments else Any), size("List"))
         if origin in (set, frozenset):
             noun = "Set" if origin is set else "Frozenset"
-            return _set(self.build(arguments[0] if arguments else Any), origin), noun
+            return set_check(self.build(arguments[0] if arguments else Any), origin, size(noun))
         if origin in _DICTS:
             key, value = arguments or (Any, Any)
-            return _dict(self.build(key), self.build(value)), "Dictionary"
+            return dict_check(self.build(key), self.build(value), size("Dictionary"))
         if origin is tuple:
             if not arguments:
-                return _tuple(check_any), "Tuple"
+                return tuple_check(check_any, size("Tuple"))
             if len(arguments) == 2 and arguments[1] is ...:
-                return _tuple(self.build(arguments[0])), "Tuple"
-            return _fixed_tuple([self.build(a) for a in arguments if a != ()]), "Tuple"
+                return tuple_check(self.build(arguments[0]), size("Tuple"))
+            return fixed_tuple_check([self.build(a) for a in arguments if a != ()])
         return None
 
 
@@ -205,18 +207,17 @@ def _expected(values: Sequence[Any]) -> str:
 
 
 def _literal(values: tuple[Any, ...]) -> Check:
-    expected = _expected([v.value if isinstance(v, enum.Enum) else v for v in values])
+    expected = _expected(values)
 
     def checked(value: Any, loc: Loc, errors: Errors) -> Any:
         for choice in values:
             if type(choice) is type(value) and choice == value:
                 return choice
-        for choice in values:
-            if isinstance(choice, enum.Enum) and choice.value == value:
+        for choice in reversed(values):
+            if choice == value:
                 return choice
-        return fail(
-            errors, "literal_error", loc, f"Input should be {expected}", value, {"expected": expected}
-        )
+        msg = f"Input should be {expected}"
+        return fail(errors, "literal_error", loc, msg, value, {"expected": expected})
 
     return checked
 
@@ -240,88 +241,5 @@ def _enum(cls: type[enum.Enum]) -> Check:
             except (ValueError, TypeError):
                 pass
         return fail(errors, "enum", loc, f"Input should be {expected}", value, {"expected": expected})
-
-    return checked
-
-
-def _list(item: Check) -> Check:
-    def checked(value: Any, loc: Loc, errors: Errors) -> Any:
-        if not isinstance(value, (list, tuple, set, frozenset)):
-            return fail(errors, "list_type", loc, "Input should be a valid list", value)
-        return _items(item, value, loc, errors)
-
-    return checked
-
-
-def _items(item: Check, values: Any, loc: Loc, errors: Errors) -> Any:
-    if item is check_any:
-        return list(values)
-    before = len(errors)
-    found = [item(v, (*loc, i), errors) for i, v in enumerate(values)]
-    return found if len(errors) == before else FAILED
-
-
-def _set(item: Check, cls: type) -> Check:
-    kind, noun = ("set_type", "set") if cls is set else ("frozen_set_type", "frozenset")
-
-    def checked(value: Any, loc: Loc, errors: Errors) -> Any:
-        if not isinstance(value, (list, tuple, set, frozenset)):
-            return fail(errors, kind, loc, f"Input should be a valid {noun}", value)
-        found = _items(item, value, loc, errors)
-        if found is FAILED:
-            return FAILED
-        try:
-            return cls(found)
-        except TypeError:
-            msg = "Set items should be hashable"
-            return fail(errors, "set_item_not_hashable", loc, msg, value)
-
-    return checked
-
-
-def _dict(key: Check, item: Check) -> Check:
-    def checked(value: Any, loc: Loc, errors: Errors) -> Any:
-        if not isinstance(value, dict):
-            return fail(errors, "dict_type", loc, "Input should be a valid dictionary", value)
-        if key is check_any and item is check_any:
-            return value
-        before = len(errors)
-        found = {}
-        for k, v in value.items():
-            new_key = key(k, (*loc, k, "[key]"), errors)
-            new_value = item(v, (*loc, k), errors)
-            if new_key is not FAILED:
-                found[new_key] = new_value
-        return found if len(errors) == before else FAILED
-
-    return checked
-
-
-def _tuple(item: Check) -> Check:
-    def checked(value: Any, loc: Loc, errors: Errors) -> Any:
-        if not isinstance(value, (list, tuple, set, frozenset)):
-            return fail(errors, "tuple_type", loc, "Input should be a valid tuple", value)
-        found = _items(item, value, loc, errors)
-        return FAILED if found is FAILED else tuple(found)
-
-    return checked
-
-
-def _fixed_tuple(items: list[Check]) -> Check:
-    count = len(items)
-
-    def checked(value: Any, loc: Loc, errors: Errors) -> Any:
-        if not isinstance(value, (list, tuple, set, frozenset)):
-            return fail(errors, "tuple_type", loc, "Input should be a valid tuple", value)
-        if len(value) > count:
-            ctx = {"field_type": "Tuple", "max_length": count, "actual_length": len(value)}
-            plural = "" if count == 1 else "s"
-            msg = f"Tuple should have at most {count} item{plural} after validation, not {len(value)}"
-            return fail(errors, "too_long", loc, msg, value, ctx)
-        before = len(errors)
-        found = [check(v, (*loc, i), errors) for i, (check, v) in enumerate(zip(items, value, strict=False))]
-        for i in range(len(value), count):
-            fail(errors, "missing", (*loc, i), "Field required", value)
-        return tuple(found) if len(errors) == before else FAILED
 
     return checked
