@@ -136,10 +136,10 @@ std::optional<double> parse_float(std::string_view text) {
 }
 
 std::optional<bool> parse_bool(std::string_view text) noexcept {
-    std::array<char, 5> lower{};
-    if (text.empty() || text.size() > lower.size()) return std::nullopt;
-    std::transform(text.begin(), text.end(), lower.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
+    std::array<char, 8> lower{};
+    if (text.empty() || text.size() > std::string_view("false").size()) return std::nullopt;
+    for (std::size_t i = 0; i < text.size(); ++i)
+        lower[i] = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + ('a' - 'A')) : text[i];
     const std::string_view t(lower.data(), text.size());
     for (const std::string_view yes : {"1", "true", "t", "yes", "y", "on"})
         if (t == yes) return true;

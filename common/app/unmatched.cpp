@@ -104,8 +104,12 @@ std::string redirect_location(const Exchange& x) {
     std::string_view host = head.header("host");
     // Never relative: "//elsewhere/" would lead away from here.
     if (host.empty()) host = x.endpoints().local;
-    std::string url = "http://" + quoted(host) + quoted(other_spelling(head.path));
-    if (!head.query.empty()) url += "?" + quoted(head.query);
+    std::string url = "http://";
+    url += quoted(host);
+    url += quoted(other_spelling(head.path));
+    if (head.query.empty()) return url;
+    url += '?';
+    url += quoted(head.query);
     return url;
 }
 
