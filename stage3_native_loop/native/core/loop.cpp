@@ -28,10 +28,10 @@ LoopCore::LoopCore(const ModuleState& module, PyObject* self, asio::io_context* 
     : module_(module),
       self_(self),
       owned_io_(io ? nullptr : std::make_unique<asio::io_context>(ASIO_CONCURRENCY_HINT_UNSAFE_IO)),
-      io_(io ? *io : *owned_io_),
-      work_(asio::make_work_guard(io_)),
-      watches_(*this, io_),
-      timer_(io_) {}
+      io_(io ? io : owned_io_.get()),
+      work_(asio::make_work_guard(*io_)),
+      watches_(*this, *io_),
+      timer_(*io_) {}
 
 LoopCore::~LoopCore() = default;
 
@@ -86,7 +86,7 @@ void LoopCore::timer_cancelled() {
 void LoopCore::wake() {
     if (!blocked_.load() || woken_.exchange(true)) return;
     wake_ups_.add();
-    asio::post(io_, [] {});
+    asio::post(*io_, [] {});
 }
 
 void LoopCore::take_gil() {
@@ -121,7 +121,7 @@ bool LoopCore::run() {
         } else {
             // Callbacks are due, but answers go out and I/O is looked at once a turn all the same.
             if (hook_) hook_->end_turn();
-            io_.poll();
+            io_->poll();
             breathe();
         }
         ok = expire_timers() && run_ready();
@@ -143,8 +143,8 @@ void LoopCore::wait() {
     release_gil();
     do {
         bool more = hook_ && hook_->end_turn();
-        if (!gil_held_ && !more) io_.run_one();
-        io_.poll();
+        if (!gil_held_ && !more) io_->run_one();
+        io_->poll();
     } while (!gil_held_ && !woken_ && !timer_fired_);
     ensure_gil();
     blocked_ = false;
@@ -165,8 +165,8 @@ void LoopCore::arm_timer() {
     if (armed_for_ != 0 && armed_for_ <= when) return;
     armed_for_ = when;
     const auto ns = std::chrono::nanoseconds(static_cast<std::int64_t>(std::ceil(when * 1e9)));
-    timer_.expires_at(std::chrono::steady_clock::time_point(ns));
-    timer_.async_wait([this](const asio::error_code& ec) {
+    timer_->expires_at(std::chrono::steady_clock::time_point(ns));
+    timer_->async_wait([this](const asio::error_code& ec) {
         if (ec) return;
         armed_for_ = 0;
         timer_fired_ = true;
@@ -213,14 +213,21 @@ bool LoopCore::run_handle(PyObject* handle) {
     Ref callback = Ref::borrow(handles.callback(handle));
     Ref args = Ref::borrow(handles.args(handle));
     Ref context = Ref::borrow(handles.context(handle));
-    const double begin = debug ? time() : 0;
+    const bool timed = debug;  // the callback may switch it
+    const double begin = timed ? time() : 0;
     if (PyContext_Enter(context.get()) < 0) return report(handle);
     auto* tuple = reinterpret_cast<PyTupleObject*>(args.get());
     Ref result = Ref::steal(PyObject_Vectorcall(callback.get(), tuple->ob_item, static_cast<std::size_t>(Py_SIZE(tuple)), nullptr));
-    bool ok = true;
-    if (!result) ok = report(handle);
+    // Left before the error is reported: the exception handler is called in this context too, and may enter it.
+    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+    if (!result) PyErr_Fetch(&type, &value, &traceback);
     if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(handle);
-    if (debug && ok) {
+    bool ok = true;
+    if (!result) {
+        PyErr_Restore(type, value, traceback);
+        ok = report(handle);
+    }
+    if (timed && ok) {
         const double took = time() - begin;
         if (took >= slow_callback_duration) {
             Ref done = Ref::steal(PyObject_CallMethod(self_, "_report_slow", "Od", handle, took));
@@ -247,6 +254,10 @@ bool LoopCore::report(PyObject* handle) {
 void LoopCore::close() {
     closed_ = true;
     clear_references();
+    timer_.reset();
+    work_.reset();
+    io_ = nullptr;
+    owned_io_.reset();
 }
 
 int LoopCore::traverse(visitproc visit, void* arg) {
@@ -267,7 +278,7 @@ void LoopCore::clear_references() {
         drop(h);
     }
     watches_.close();
-    timer_.cancel();
+    if (timer_) timer_->cancel();
     armed_for_ = 0;
 }
 

@@ -14,8 +14,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "common/runner/counters.hpp"
@@ -96,7 +96,7 @@ class LoopCore {
         if (shown_) set_shown(false);
     }
     void hook(TurnHook* h) noexcept { hook_ = h; }
-    asio::io_context& io() noexcept { return io_; }
+    asio::io_context& io() noexcept { return *io_; }
     /// Wakes a blocked run() so that it looks at the ready queue. GIL held, any thread.
     void wake();
 
@@ -126,9 +126,11 @@ class LoopCore {
     // constant after construction
     const ModuleState& module_;
     PyObject* const self_;
+
+    // until close(), which frees what a loop of its own has opened
     std::unique_ptr<asio::io_context> owned_io_;
-    asio::io_context& io_;
-    asio::executor_work_guard<asio::io_context::executor_type> work_;
+    asio::io_context* io_;
+    std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
 
     // under the GIL
     ReadyQueue ready_;
@@ -140,7 +142,7 @@ class LoopCore {
     std::atomic<bool> woken_{false};    // a wake-up is under way: no second one is needed
 
     // the loop's thread
-    asio::steady_timer timer_;
+    std::optional<asio::steady_timer> timer_;
     double armed_for_ = 0;  // 0: not armed
     bool timer_fired_ = false;
     bool gil_held_ = true;

@@ -1,5 +1,7 @@
 #include "stage3_native_loop/native/os/fd_watch.hpp"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 
 #include "stage3_native_loop/native/core/loop.hpp"
@@ -24,6 +26,13 @@ void cancel_and_drop(PyObject*& handle) {
 bool FdWatches::set(int fd, bool write, Ref handle) {
     auto found = watches_.find(fd);
     if (found == watches_.end()) {
+        // epoll refuses these; Asio takes them all the same and would call back at once, for ever.
+        struct stat st {};
+        if (fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) {
+            errno = EPERM;
+            PyErr_SetFromErrno(PyExc_OSError);
+            return false;
+        }
         try {
             auto watch = std::make_shared<FdWatch>(io_, fd);
             found = watches_.emplace(fd, std::move(watch)).first;
