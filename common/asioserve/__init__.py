@@ -9,7 +9,7 @@
         return {"id": id, "verbose": verbose}
 
 The package is plain Python and can be imported anywhere, for tests and type checkers; apps are served by the
-programs ``asioserve`` and ``stage1_server`` to ``stage3_server``.
+programs of this project, such as ``asioserve``.
 """
 
 from ._app import App

@@ -153,6 +153,8 @@ def test_scalars(annotation: Any, value: Any) -> None:
 def test_enums_and_literals(annotation: Any, value: Any) -> None:
     # pydantic takes the members of other enums for this or that; JSON has none.
     assume(not isinstance(value, enum.Enum) or type(value) is annotation)
+    # An integer beyond 64 bits that is no member is an error of its size there.
+    assume(not isinstance(value, int) or abs(value) < 2**63)
     same(annotation, value)
 
 
