@@ -37,16 +37,12 @@ class Unit:
 
 
 def units() -> list[Unit]:
-    """All of them, of a configured (not built) Clang build."""
+    """All of ours, of a configured (not built) Clang build; cmake/ compiles what is not ours."""
     commands = json.loads((BUILD / "compile_commands.json").read_text())
     found: dict[Path, Unit] = {}
     for entry in commands:
         source = Path(entry["file"]).resolve()
-        if (
-            not source.is_relative_to(ROOT)
-            or source.is_relative_to(ROOT / "build")
-            or source.suffix != ".cpp"
-        ):
+        if not source.is_relative_to(ROOT) or source.relative_to(ROOT).parts[0] in ("build", "cmake"):
             continue
         words = [w for w in shlex.split(entry["command"]) if not w.endswith("ccache")]
         kept = []
