@@ -7,11 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bench.harness import light, procfs, wrk
+from bench.harness import counters, light, procfs, wrk
 from bench.harness.handlers import FLOOR_REQUEST, HANDLERS, Request
 from bench.harness.launch import HOST, RunningServer
 from bench.harness.plan import Cell
 from bench.harness.result import Round
+from bench.harness.servers import METRICS_PATH
 
 
 class Bursts:
@@ -47,6 +48,7 @@ class Bursts:
     def measure(self, server: RunningServer, cell: Cell, number: int, seconds: float) -> Round:
         """The figures per request."""
         with self.light_load(server, cell) as load:
+            counted = self._counters(server)
             pids = server.tree()
             busy = procfs.machine_busy_seconds()
             begin = time.monotonic()
@@ -55,6 +57,7 @@ class Bursts:
             used = procfs.used_between(before, procfs.sample(pids))
             elapsed = time.monotonic() - begin
             busy = procfs.machine_busy_seconds() - busy
+            counted_after = self._counters(server)
         server.tree()  # refuses a server that has died
         ours = used.cpu_ns * 1e-9 + figures.load_busy * figures.seconds
         return Round(
@@ -67,7 +70,13 @@ class Bursts:
             involuntary=used.involuntary / figures.requests,
             other_busy=max(0.0, (busy - ours) / elapsed),
             threads_ended=used.threads_ended,
+            counters=counters.per_request(counted, counted_after, figures.requests) or None,
         )
+
+    @staticmethod
+    def _counters(server: RunningServer) -> dict[str, float]:
+        """Read outside of what is measured: the page is a request too."""
+        return counters.parse(server.get(METRICS_PATH).decode()) if server.server.has_metrics else {}
 
     def measure_wrk(self, server: RunningServer, cell: Cell, seconds: float, one: Round) -> Round:
         """Adds requests per second and latencies to a round."""

@@ -1,5 +1,6 @@
 """Starts servers, waits until they serve, and ends them whatever happens."""
 
+import contextlib
 import http.client
 import os
 import re
@@ -77,8 +78,10 @@ class RunningServer:
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    def is_alive(self) -> bool:
-        """False once its process has ended."""
+    def is_alive(self, grace: float = 0.0) -> bool:
+        """False once its process has ended, which may be a moment after its connections have."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=grace)
         return self._process.poll() is None
 
     def tree(self) -> list[int]:

@@ -9,6 +9,7 @@ from bench.harness.servers import ABLATIONS, PEERS, SERVERS
 
 SWEEP = (1, 8, 64, 256, 1000)
 PIPELINE = 16
+WITH_GOALS = ("sync", "async", "sleep0")
 SECTIONS = ("handlers", "pipelined", "unpinned", "sweep", "idle", "wakeups")
 TARGETS = ("stage1", "stage2", "stage3", "all", "floor", "peers")
 NOT_YET = ("loop",)
@@ -43,6 +44,8 @@ class Profile:
     """How long to look."""
 
     rounds: int = 9
+    other_rounds: int | None = None
+    """Rounds of handlers that no goal is set for, if fewer."""
     light_seconds: float = 0.5
     wrk_seconds: float = 1.0
     wrk_every: int = 1
@@ -59,7 +62,12 @@ class Profile:
 PROFILES: Mapping[str, Profile] = {
     # A stage is asked about while it is being changed, so the answer may take two minutes and no more.
     "stage": Profile(
-        light_seconds=0.2, wrk_seconds=0.5, wrk_every=4, explain_seconds=0.15, warm_up_seconds=0.1
+        other_rounds=6,
+        light_seconds=0.12,
+        wrk_seconds=0.4,
+        wrk_every=4,
+        explain_seconds=0.1,
+        warm_up_seconds=0.05,
     ),
     "full": Profile(),
     "quick": Profile(
@@ -174,12 +182,15 @@ def groups_of(wanted: Wanted, profile: Profile) -> list[Group]:
         handlers = [h for h in wanted.handlers if h in (has or {"async"})]
         for handler in handlers:
             cell = replace(base, handler=handler)
-            groups.append(_group(wanted, "handlers", profile.rounds, cell, servers))
+            rounds = (
+                profile.rounds
+                if handler in WITH_GOALS
+                else min(profile.rounds, profile.other_rounds or profile.rounds)
+            )
+            groups.append(_group(wanted, "handlers", rounds, cell, servers))
     if "pipelined" in sections:
-        for handler in ("sync", "async"):
-            if handler in wanted.handlers and (
-                handler == "async" or any(SERVERS[k].kind == "stage" for k in servers)
-            ):
+        for handler in ("sync", "async") if wanted.target == "all" else ("async",):
+            if handler in wanted.handlers:
                 cell = replace(base, handler=handler, depth=PIPELINE)
                 groups.append(_group(wanted, "pipelined", profile.rounds, cell, servers))
     if "unpinned" in sections:

@@ -32,6 +32,8 @@ class Round:
     """CPU time of everything else on the machine, in cores: whatever is not the server, the load or
     asleep."""
     threads_ended: int = 0
+    counters: dict[str, float] | None = None
+    """The runner's counters, per request."""
     wrk_rate: float | None = None
     wrk_p50_us: float | None = None
     wrk_p99_us: float | None = None
@@ -52,7 +54,6 @@ class Row:
     depth: int
     pinned: bool
     rounds: list[Round] = field(default_factory=list)
-    counters: dict[str, float] | None = None
     system_calls: dict[str, float] | None = None
     refused: str | None = None
     """Why there are no figures: wrong answers, socket errors, a server that did not start."""
@@ -155,6 +156,8 @@ class Summary:
     """The floor's CPU time by this row's: 1 would be no cost of its own at all."""
     above_floor_us: float | None
     above_floor: Interval | None
+    counters: dict[str, float]
+    """The runner's, per request."""
     switches: float
     load_busy: float
     """Of the run that gave the rate."""
@@ -170,6 +173,13 @@ class Summary:
     def noisy(self) -> bool:
         """Other programs took part of the machine."""
         return self.other_busy > NOISY
+
+
+def _counters(row: Row) -> dict[str, float]:
+    rounds = [r.counters for r in row.rounds if r.counters]
+    return {
+        name: median([one[name] for one in rounds if name in one]) for name in (rounds[0] if rounds else {})
+    }
 
 
 def summarise(row: Row, control: Row | None) -> Summary | None:
@@ -202,6 +212,7 @@ def summarise(row: Row, control: Row | None) -> Summary | None:
         of_floor=median(ratios) if ratios else None,
         above_floor_us=median(differences) if differences else None,
         above_floor=median_interval(differences) if differences else None,
+        counters=_counters(row),
         switches=median([r.voluntary + r.involuntary for r in row.rounds]),
         load_busy=median(busy),
         light_load_busy=median([r.load_busy for r in row.rounds]),

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
-from bench.harness import counters, idle, procfs, strace
+from bench.harness import idle, procfs, strace
 from bench.harness.burst import Bursts
 from bench.harness.errors import RefusedError
 from bench.harness.handlers import FLOOR_REQUEST, HANDLERS
@@ -16,11 +16,12 @@ from bench.harness.machine import allowed_cores
 from bench.harness.plan import Cell, Group, Profile, Turn, Wanted, groups_of, sections_of, servers_of, turns
 from bench.harness.progress import Progress
 from bench.harness.result import IdleRow, Result, Row, WakeUpRow
-from bench.harness.servers import METRICS_PATH, SERVERS, Places
+from bench.harness.servers import SERVERS, Places
 
 # What a turn takes besides its load: starting the load, connecting, warming up, reading /proc.
 _TURN_COST = 0.12
 _WRK_COST = 0.1
+_STRACE_COST = 0.3
 _SETTLE_SECONDS = 2.0
 
 
@@ -77,7 +78,7 @@ class Run:
         seconds = 0.4 * len(self._servers) + profile.warm_up_seconds * sum(len(g.cells) for g in self._groups)
         seconds += sum(self._turn_seconds(turn) for turn in self._turns)
         explained = [cell for group in self._groups for cell in group.cells if cell.explained]
-        seconds += len(explained) * 2 * (profile.explain_seconds + _TURN_COST)
+        seconds += len(explained) * (profile.explain_seconds + _STRACE_COST)
         if "wakeups" in self._sections:
             seconds += _SETTLE_SECONDS + profile.wakeup_seconds
         if "idle" in self._sections:
@@ -123,7 +124,7 @@ class Run:
             self._progress.say(f"REFUSED {row.title}, {row.handler}: {error}")
         # One load that a server does not survive takes only that row away: the others get a new process.
         server = self._up.get(row.server)
-        if server is not None and not server.is_alive():
+        if server is not None and not server.is_alive(grace=0.5):
             self._start(row.server)
 
     def _start(self, key: str) -> None:
@@ -179,22 +180,17 @@ class Run:
                 server.move_to([self._cores[0]])
 
     def _explain(self, bursts: Bursts) -> None:
-        """Counters, then system calls, each in a run of its own that no other figure comes from."""
+        """System calls, in a run of their own that no other figure comes from: strace makes everything slow."""
         seconds = self._profile.explain_seconds
         for _, cell, row in self._cells():
             if not cell.explained:
                 continue
-            self._progress.step(f"why: {row.title}, {row.handler}", 2 * (seconds + _TURN_COST))
+            self._progress.step(f"system calls: {row.title}, {row.handler}", seconds + _STRACE_COST)
             if row.refused:
                 continue
             server = self._up[cell.server]
             try:
                 with bursts.light_load(server, cell) as load:
-                    if server.server.has_metrics:
-                        before = counters.parse(server.get(METRICS_PATH).decode())
-                        requests = load.run(seconds).requests
-                        after = counters.parse(server.get(METRICS_PATH).decode())
-                        row.counters = counters.per_request(before, after, requests)
                     row.system_calls = strace.count(server.tree(), partial(_requests, load, seconds))
             except RefusedError as error:
                 self._refuse(row, error)

@@ -65,9 +65,9 @@ def load_of(row: Row) -> str:
     return text if row.pinned else text + ", not pinned"
 
 
-def counter(row: Row, name: str) -> str:
+def counter(summary: Summary, name: str) -> str:
     """One of the runner's counters."""
-    return per_request(row.counters.get(name) if row.counters else None)
+    return per_request(summary.counters.get(name))
 
 
 def system_calls(row: Row) -> str:

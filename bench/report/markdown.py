@@ -37,7 +37,7 @@ def _rows(result: Result, section: str, handler: str) -> list[str]:
                     "1" if row.server == "floor" else figures.ratio(summary.of_floor),
                     "0" if row.server == "floor" else figures.above(summary),
                     *(
-                        figures.counter(row, name)
+                        figures.counter(summary, name)
                         for name in ("gil_acquisitions", "hand_offs", "wake_ups", "tasks")
                     ),
                     figures.system_calls(row),

@@ -44,7 +44,7 @@ def cells_of(row: Row, summary: Summary) -> list[str]:
         f"{summary.cpu_us:.2f}",
         "1" if row.server == "floor" else figures.ratio(summary.of_floor),
         "0" if row.server == "floor" else figures.above(summary),
-        *(figures.counter(row, name) for name in ("gil_acquisitions", "hand_offs", "wake_ups", "tasks")),
+        *(figures.counter(summary, name) for name in ("gil_acquisitions", "hand_offs", "wake_ups", "tasks")),
         figures.system_calls(row),
         figures.per_request(summary.switches),
         f"{summary.load_busy:.0%}",

@@ -16,6 +16,7 @@ def a_round(number: int, cpu_us: float, wrk_rate: float | None = 100_000.0) -> R
         voluntary=0.01,
         involuntary=0.001,
         other_busy=0.0,
+        counters={"gil_acquisitions": 1.0, "tasks": 0.0},
         wrk_rate=wrk_rate,
         wrk_p50_us=350.0 if wrk_rate else None,
         wrk_p99_us=1200.0 if wrk_rate else None,
@@ -63,7 +64,6 @@ def a_result(rows: list[Row], target: str = "stage3") -> Result:
 def a_full_result() -> Result:
     nine = range(9)
     calls: dict[str, Any] = {
-        "counters": {"gil_acquisitions": 1.0, "tasks": 0.0},
         "system_calls": {"sendto": 1.0, "recvfrom": 1.25},
     }
     rows = [

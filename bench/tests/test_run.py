@@ -42,7 +42,7 @@ def test_a_run_writes_its_result_and_its_report(build: Path, capsys: pytest.Capt
         assert len(row["rounds"]) == 2 and row["refused"] is None
         assert row["rounds"][0]["cpu_us"] > 0
         assert row["rounds"][0]["load_busy"] == pytest.approx(0.5)
-    assert result["rows"][3]["counters"]["gil_acquisitions"] == pytest.approx(2.0, rel=0.2)
+    assert result["rows"][3]["rounds"][0]["counters"]["gil_acquisitions"] == pytest.approx(2.0, rel=0.2)
     assert result["commit"] and result["versions"]["python"] and result["machine"]["kernel"]
     assert "<svg" in (build / "r.html").read_text()
     assert "Stage 3 against stage 2:" in capsys.readouterr().out
