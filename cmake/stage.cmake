@@ -61,7 +61,14 @@ function(asioserve_stage number)
     if(NOT TARGET asioserve_fakes)
         add_subdirectory(${ASIOSERVE_ROOT}/tests/fakes ${CMAKE_BINARY_DIR}/tests/fakes)
     endif()
+    set(contract ${ASIOSERVE_ROOT}/tests/contract)
     asioserve_gtest(stage${number}_contract LABELS contract stage${number}
-        SOURCES ${ASIOSERVE_ROOT}/tests/contract/runner_contract_test.cpp ${ASIOSERVE_ROOT}/tests/contract/python_main.cpp
-        LIBS stage${number}_runner asioserve_fakes)
+        SOURCES ${contract}/runner_contract_test.cpp ${contract}/runner_tasks_test.cpp ${contract}/runner_life_test.cpp
+                ${contract}/seam_contract_test.cpp ${contract}/host.cpp ${contract}/source_handler.cpp
+                ${contract}/recorded_exchange.cpp ${contract}/python_main.cpp
+        LIBS stage${number}_runner)
+    get_filename_component(folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+    target_compile_definitions(stage${number}_contract PRIVATE STAGE_RUNNER_HEADER="${folder}/runner.hpp")
+    # As for the server: extension modules look up the interpreter's symbols in the program.
+    set_target_properties(stage${number}_contract PROPERTIES ENABLE_EXPORTS ON)
 endfunction()
