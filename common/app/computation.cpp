@@ -5,6 +5,7 @@
 namespace asioserve {
 
 Outcome Outcome::raised_now() {
+    py::gil.assert_held();
     return raised(py::take_raised());
 }
 

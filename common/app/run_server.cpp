@@ -72,73 +72,100 @@ AppHandler::Options handler_options(const options::Options& o, const Log& log) {
             }};
 }
 
-/// Everything between the app's import and its end. GIL held on entry and on return.
-int serve(const options::Options& o, int stage, const MakeRunner& make_runner, const Log& log,
-          Sockets& sockets, Signals& signals, asio::io_context& io, SupervisorPipe& supervisor) {
-    py::gil.assert_held();
-    supervisor.say("importing");
-    LoadedApp loaded = load_app(o.app, o.factory);
+/// What main() has made before there is an app.
+struct Process {
+    const options::Options& options;
+    int stage;
+    const MakeRunner& make_runner;
+    const Log& log;
+    asio::io_context& io;
+    Sockets& sockets;
+    Signals& signals;
+    SupervisorPipe& supervisor;
+};
+
+Figures figures_of(const Process& p) {
+    Figures figures;
+    figures.stage = p.stage;
+    figures.version = options::version();
+    figures.python = python_version();
+    return figures;
+}
+
+ServerProgram::Settings settings_of(const Process& p) {
+    return {.drain_time = p.options.limits.drain_time,
+            .gc_freeze = p.options.gc_freeze,
+            .fault_proof = p.options.faults.proof,
+            .fault_proof_hang = p.options.faults.proof_hang,
+            .addresses = p.sockets.addresses(),
+            .about = "(stage " + std::to_string(p.stage) + ", CPython " + python_version() + ")"};
+}
+
+/// Status and metrics, answered on the I/O thread without Python.
+void add_pages(AppHandler& handler, const options::Options& o, const std::function<Figures()>& snapshot) {
+    if (!o.metrics_path.empty())
+        handler.add_native(o.metrics_path, [snapshot] {
+            return std::pair(std::string(metrics_type), metrics_text(snapshot()));
+        });
+    if (!o.status_path.empty())
+        handler.add_native(o.status_path, [snapshot] {
+            return std::pair(std::string("application/json"), status_json(snapshot()));
+        });
+}
+
+/// Runner, server, run. Without the GIL: whoever needs it takes it.
+int serve(const Process& p, AppHandler& handler, Handler& asked, Proof* proof, PyObject* app) {
+    const bool access_log = p.options.access_log && p.log.shows(Log::Level::info);
+    http::AccessLog write_access;
+    if (access_log)
+        write_access = [&log = p.log](const http::AccessRecord& record) { log.info(access_line(record)); };
+
+    const std::unique_ptr<Runner> runner = p.make_runner(p.io, asked);
+    http::Server server(p.io, server_options(p.options, access_log), handler, *runner, write_access);
+    p.sockets.give_to(server);
+    ServerProgram program({p.io, server, *runner, p.signals, p.supervisor, proof, p.log, app},
+                          settings_of(p));
+    handler.attach(*runner, [&program](PyObject* exception) {
+        py::gil.assert_held();
+        program.exit_by(exception);
+    });
+    const auto snapshot = [figures = figures_of(p), &program, &runner, &server] {
+        Figures now = figures;
+        now.uptime = program.uptime();
+        now.counters = runner->counters();
+        now.server = server.stats();
+        return now;
+    };
+    add_pages(handler, p.options, snapshot);
+    const int code = runner->run(program);
+    p.log.info(counters_line(snapshot()));
+    return code;
+}
+
+/// From the app's import to its end.
+int run_app(const Process& p) ASIOSERVE_REQUIRES(py::gil) {
+    const options::Options& o = p.options;
+    p.supervisor.say("importing");
+    const LoadedApp loaded = load_app(o.app, o.factory);
     if (!loaded.app) {
-        if (!loaded.message.empty()) log.error(loaded.message);
-        if (log.shows(Log::Level::debug)) log.debug(loaded.traceback);
+        if (!loaded.message.empty()) p.log.error(loaded.message);
+        if (p.log.shows(Log::Level::debug)) p.log.debug(loaded.traceback);
         return loaded.code;
     }
-    AppHandler handler(handler_options(o, log));
+    AppHandler handler(handler_options(o, p.log));
     handler.load(loaded.app.get());
-    signals.install();
+    p.signals.install();
 
     // Who is asked: the app's handler, behind what only tests and supervised servers need.
     FaultyHandler faulty(handler, o.faults);
     Handler& served = o.faults.crash_after || o.faults.hang_after ? static_cast<Handler&>(faulty) : handler;
     Proof proof(served);
-    Handler& asked = supervisor.supervised() ? static_cast<Handler&>(proof) : served;
-
+    const bool supervised = p.supervisor.supervised();
+    Handler& asked = supervised ? static_cast<Handler&>(proof) : served;
     int code = 1;
-    Figures figures;
-    figures.stage = stage;
-    figures.version = options::version();
-    figures.python = python_version();
-    std::unique_ptr<Runner> runner;
-    std::unique_ptr<http::Server> server;
     {
         py::GilRelease without;
-        runner = make_runner(io, asked);
-        const bool access_log = o.access_log && log.shows(Log::Level::info);
-        http::AccessLog write_access;
-        if (access_log) write_access = [&log](const http::AccessRecord& r) { log.info(access_line(r)); };
-        server =
-            std::make_unique<http::Server>(io, server_options(o, access_log), handler, *runner, write_access);
-        sockets.give_to(*server);
-        ServerProgram program(
-            {io, *server, *runner, signals, supervisor, supervisor.supervised() ? &proof : nullptr, log,
-             loaded.app.get()},
-            {.drain_time = o.limits.drain_time,
-             .gc_freeze = o.gc_freeze,
-             .fault_proof = o.faults.proof,
-             .fault_proof_hang = o.faults.proof_hang,
-             .addresses = sockets.addresses(),
-             .about = "(stage " + std::to_string(stage) + ", CPython " + figures.python + ")"});
-        handler.attach(*runner, [&program](PyObject* exception) {
-            py::gil.assert_held();
-            program.exit_by(exception);
-        });
-        const auto snapshot = [&figures, &program, &runner, &server] {
-            Figures now = figures;
-            now.uptime = program.uptime();
-            now.counters = runner->counters();
-            now.server = server->stats();
-            return now;
-        };
-        if (!o.metrics_path.empty())
-            handler.add_native(o.metrics_path, [snapshot] {
-                return std::pair(std::string(metrics_type), metrics_text(snapshot()));
-            });
-        if (!o.status_path.empty())
-            handler.add_native(o.status_path, [snapshot] {
-                return std::pair(std::string("application/json"), status_json(snapshot()));
-            });
-        code = runner->run(program);
-        log.info(counters_line(snapshot()));
+        code = serve(p, handler, asked, supervised ? &proof : nullptr, loaded.app.get());
     }
     handler.unload();
     return code;
@@ -153,7 +180,8 @@ int run(const options::Options& o, int stage, const MakeRunner& make_runner, con
     SupervisorPipe supervisor(io, o.supervisor_fd);
     Signals signals(io, {.supervised = supervisor.supervised(), .drain_time = o.limits.drain_time});
     py::Interpreter python(interpreter_options(o));
-    const int code = serve(o, stage, make_runner, log, sockets, signals, io, supervisor);
+    py::gil.assert_held();
+    const int code = run_app({o, stage, make_runner, log, io, sockets, signals, supervisor});
     return python.finalise() || code != 0 ? code : 120;
 }
 

@@ -20,6 +20,7 @@ ServerProgram::ServerProgram(Parts parts, Settings settings)
 }
 
 int ServerProgram::main(PyObject* loop_factory, FunctionRef<void(PyObject* loop)> on_loop) {
+    py::gil.assert_held();
     int code = 1;
     on_loop_ = &on_loop;
     try {
@@ -45,6 +46,7 @@ void ServerProgram::drive_io() {
 }
 
 void ServerProgram::exit_by(PyObject* exception) {
+    py::gil.assert_held();
     const int code = code_of(exception);
     int none = -1;
     exit_code_.compare_exchange_strong(none, code);
