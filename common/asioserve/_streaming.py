@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 from collections.abc import (
@@ -112,18 +113,26 @@ async def _close(source: AsyncIterator[Any]) -> None:
         await close()
 
 
+_closing: set[asyncio.Task[None]] = set()
+"""Tasks that close generators; the loop itself keeps only weak references."""
+
+
 def _close_now(source: AsyncIterator[Any]) -> None:
-    """The computation was closed from outside (shutdown): nothing may be awaited any more, so one step is
-    all."""
+    """The computation was closed from outside (shutdown), where nothing can be awaited any more."""
     if isinstance(source, _InExecutor):
         source.close_now()
     elif isinstance(source, AsyncGenerator):
-        closing = source.aclose()
         try:
-            closing.__await__().__next__()
-        except StopIteration:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # The loop has ended, and has closed the generators that it knew. One step is all there is for
+            # others.
+            with contextlib.suppress(StopIteration):
+                source.aclose().__await__().__next__()
             return
-        # Its finally awaits something: asyncio closes what is left when the loop ends.
+        task = loop.create_task(_close(source))
+        _closing.add(task)
+        task.add_done_callback(_closing.discard)
 
 
 _END: Any = object()

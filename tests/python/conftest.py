@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-for folder in (HERE, HERE.parents[1] / "common"):
+ROOT = Path(__file__).resolve().parents[2]
+for folder in (ROOT, ROOT / "common"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))

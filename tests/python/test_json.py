@@ -72,7 +72,8 @@ zones = st.sampled_from(
 
 
 def has_all_zeros(time: datetime.time) -> bool:
-    """Orjson 3.13.0 writes 00:00:00.010000 as 00:00:00.10000, which is another time; the stand-in does not."""
+    """Orjson 3.13.0 writes 00:00:00.010000 as 00:00:00.10000, which is another time; the stand-in does
+    not."""
     return time.microsecond == 0 or time.microsecond >= 100_000
 
 
