@@ -52,6 +52,17 @@ std::string metrics_text(const Figures& f) {
     gauge(out, "exchanges_active", "Requests that wait for their answer.", f.server.exchanges_active);
     counter(out, "sends_total", "System calls that sent.", f.server.sends);
     counter(out, "reads_total", "Reads that completed.", f.server.reads);
+    counter(out, "refused_total", "Requests that were no proper HTTP or beyond a limit.", f.server.refused);
+    counter(out, "timeouts_total", "Peers that were too slow.", f.server.timeouts);
+    counter(out, "accept_failures_total", "Connections that could not be accepted.",
+            f.server.accept_failures);
+    out +=
+        "# HELP asioserve_answers_total Answers by class of status; none: given up.\n"
+        "# TYPE asioserve_answers_total counter\n";
+    for (std::size_t i = 0; i < f.server.answers_by_class.size(); ++i)
+        out += "asioserve_answers_total{status=\"" +
+               (i == 0 ? std::string("none") : std::to_string(i) + "xx") + "\"} " +
+               std::to_string(f.server.answers_by_class[i]) + "\n";
     return out;
 }
 

@@ -113,6 +113,14 @@ void add_pages(AppHandler& handler, const options::Options& o, const std::functi
         });
 }
 
+/// A runner lets go of Python objects when it goes.
+struct DeleteWithGil {
+    void operator()(Runner* runner) const {
+        py::GilAcquire held;
+        delete runner;
+    }
+};
+
 /// Runner, server, run. Without the GIL: whoever needs it takes it.
 int serve(const Process& p, AppHandler& handler, Handler& asked, Proof* proof, PyObject* app) {
     const bool access_log = p.options.access_log && p.log.shows(Log::Level::info);
@@ -120,7 +128,7 @@ int serve(const Process& p, AppHandler& handler, Handler& asked, Proof* proof, P
     if (access_log)
         write_access = [&log = p.log](const http::AccessRecord& record) { log.info(access_line(record)); };
 
-    const std::unique_ptr<Runner> runner = p.make_runner(p.io, asked);
+    const std::unique_ptr<Runner, DeleteWithGil> runner(p.make_runner(p.io, asked).release());
     http::Server server(p.io, server_options(p.options, access_log), handler, *runner, write_access);
     p.sockets.give_to(server);
     ServerProgram program({p.io, server, *runner, p.signals, p.supervisor, proof, p.log, app},

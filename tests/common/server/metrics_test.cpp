@@ -25,6 +25,10 @@ Figures figures() {
     f.server.exchanges_active = 19;
     f.server.sends = 20;
     f.server.reads = 21;
+    f.server.refused = 22;
+    f.server.timeouts = 23;
+    f.server.accept_failures = 24;
+    f.server.answers_by_class = {1, 0, 3, 0, 5, 6};
     return f;
 }
 
@@ -43,6 +47,11 @@ TEST(Metrics, TellEachCounterWithItsType) {
     EXPECT_THAT(text, HasSubstr("\nasioserve_exchanges_active 19\n"));
     EXPECT_THAT(text, HasSubstr("\nasioserve_sends_total 20\n"));
     EXPECT_THAT(text, HasSubstr("\nasioserve_reads_total 21\n"));
+    EXPECT_THAT(text, HasSubstr("\nasioserve_refused_total 22\n"));
+    EXPECT_THAT(text, HasSubstr("\nasioserve_timeouts_total 23\n"));
+    EXPECT_THAT(text, HasSubstr("\nasioserve_accept_failures_total 24\n"));
+    EXPECT_THAT(text, HasSubstr("\nasioserve_answers_total{status=\"none\"} 1\n"));
+    EXPECT_THAT(text, HasSubstr("\nasioserve_answers_total{status=\"5xx\"} 6\n"));
     EXPECT_EQ(text.back(), '\n');
 }
 
