@@ -1,4 +1,5 @@
-// The cost of the seams alone: the whole HTTP side, a runner and a handler that do nothing but give a fixed answer.
+// The cost of the seams alone: the whole HTTP side, a runner and a handler that do nothing but give a fixed
+// answer.
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 
@@ -35,9 +36,8 @@ int main(int argc, char** argv) try {
     }
     server.start();
     asio::signal_set signals(io, SIGINT, SIGTERM);
-    signals.async_wait([&](const asio::error_code&, int) {
-        server.drain(std::chrono::seconds(5), [&io] { io.stop(); });
-    });
+    signals.async_wait(
+        [&](const asio::error_code&, int) { server.drain(std::chrono::seconds(5), [&io] { io.stop(); }); });
     asioserve::http::run_turns(io, server);
     return 0;
 } catch (const std::exception& e) {

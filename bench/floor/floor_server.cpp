@@ -1,8 +1,9 @@
 // The floor: what Asio, the kernel and llhttp cost for one request when nothing else is done.
 //
-// The same way of reading and sending as common/http: a read is armed a turn after the answer when many are busy, and
-// the answers of a turn are sent at its end. The parser runs with empty callbacks; --no-parser counts the ends of heads
-// instead. The answer has the bytes of a hello from the stages, with a date that stands still.
+// The same way of reading and sending as common/http: a read is armed a turn after the answer when many are
+// busy, and the answers of a turn are sent at its end. The parser runs with empty callbacks; --no-parser
+// counts the ends of heads instead. The answer has the bytes of a hello from the stages, with a date that
+// stands still.
 #include <asio/basic_stream_socket.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/io_context.hpp>
@@ -101,7 +102,8 @@ class Client {
         } else {
             // Heads that are split over two reads are not what this row is for.
             const std::string_view bytes(in_, n);
-            for (std::size_t at = 0; (at = bytes.find("\r\n\r\n", at)) != bytes.npos; at += 4) out_ += answer_bytes;
+            for (std::size_t at = 0; (at = bytes.find("\r\n\r\n", at)) != bytes.npos; at += 4)
+                out_ += answer_bytes;
         }
         turn_.answered.push_back(this);
     }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <system_error>
@@ -42,16 +43,6 @@ class Fd {
     throw std::system_error(error, std::system_category(), what);
 }
 
-std::string text_of(const sockaddr* address, socklen_t size) {
-    char host[NI_MAXHOST];
-    char port[NI_MAXSERV];
-    if (::getnameinfo(address, size, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) !=
-        0)
-        return "?";
-    if (address->sa_family == AF_INET6) return "[" + std::string(host) + "]:" + port;
-    return std::string(host) + ":" + port;
-}
-
 void set_port(sockaddr* address, std::uint16_t port) {
     if (address->sa_family == AF_INET6)
         reinterpret_cast<sockaddr_in6*>(address)->sin6_port = htons(port);
@@ -60,7 +51,7 @@ void set_port(sockaddr* address, std::uint16_t port) {
 }
 
 Fd listen_on(const sockaddr* address, socklen_t size, int backlog, bool both_families) {
-    const std::string name = text_of(address, size);
+    const std::string name = name_of_end(address, size);
     Fd fd(::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
     if (fd.get() < 0) fail(errno, "cannot make a socket for " + name);
     const int on = 1;
@@ -171,15 +162,33 @@ void keep_over_exec(int fd) {
     if (::fcntl(fd, F_SETFD, 0) != 0) fail(errno, "cannot pass on descriptor " + std::to_string(fd));
 }
 
-std::string describe(int fd) {
+std::string name_of_end(const sockaddr* address, socklen_t size) {
+    if (address->sa_family == AF_UNIX) {
+        const auto* local = reinterpret_cast<const sockaddr_un*>(address);
+        constexpr socklen_t before_path = offsetof(sockaddr_un, sun_path);
+        if (size <= before_path) return "unix:";
+        return "unix:" + std::string(local->sun_path, ::strnlen(local->sun_path, size - before_path));
+    }
+    char host[NI_MAXHOST];
+    char port[NI_MAXSERV];
+    if (::getnameinfo(address, size, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) !=
+        0)
+        return "?";
+    std::string name = address->sa_family == AF_INET6 ? "[" : "";
+    name.append(host).append(address->sa_family == AF_INET6 ? "]:" : ":").append(port);
+    return name;
+}
+
+std::string name_of_local_end(int fd) {
     sockaddr_storage address{};
     socklen_t size = sizeof address;
     if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "?";
-    if (address.ss_family == AF_UNIX) {
-        const auto* local = reinterpret_cast<const sockaddr_un*>(&address);
-        return size > sizeof(sa_family_t) ? "unix:" + std::string(local->sun_path) : "unix:";
-    }
-    return "http://" + text_of(reinterpret_cast<const sockaddr*>(&address), size);
+    return name_of_end(reinterpret_cast<const sockaddr*>(&address), size);
+}
+
+std::string describe(int fd) {
+    const std::string name = name_of_local_end(fd);
+    return name.starts_with("unix:") || name == "?" ? name : "http://" + name;
 }
 
 std::uint16_t port_of(int fd) {

@@ -4,6 +4,8 @@
 // Threads: plain functions over system calls; any thread.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -32,6 +34,10 @@ void keep_over_exec(int fd);
 
 /// "http://127.0.0.1:8000", "http://[::1]:8000" or "unix:/path", for log lines.
 std::string describe(int fd);
+
+/// "127.0.0.1:4711", "[::1]:4711" or "unix:/path" ("unix:" for an end without a name).
+std::string name_of_end(const sockaddr* address, socklen_t size);
+std::string name_of_local_end(int fd);
 
 /// The port that the socket is bound to; 0 for one that has none.
 std::uint16_t port_of(int fd);

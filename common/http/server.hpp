@@ -1,10 +1,11 @@
 // The HTTP/1 server: listening sockets, connections, limits, draining, and the sends of a turn.
 //
-// Threads: all members are for the I/O thread (the one that runs the io_context), the constructor and listen() for
-// whoever comes before it. It never asks about the GIL.
+// Threads: all members are for the I/O thread (the one that runs the io_context), the constructor and
+// listen() for whoever comes before it. It never asks about the GIL.
 #pragma once
 
 #include <asio/io_context.hpp>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,16 +20,19 @@ namespace asioserve::http {
 
 /// Bounds on what a peer may make the server do; 0 means none where a line says so.
 struct Limits {
-    std::size_t head_bytes = 64 * 1024;              ///< request line and headers together: 414, 431
-    std::int64_t body_bytes = 100 * 1024 * 1024;     ///< 413
-    std::size_t connections = 0;                     ///< at once; 0: none. Further ones wait in the backlog
-    std::size_t pipelined = 32;                      ///< requests of a connection that run at once
-    std::size_t send_buffer_bytes = 256 * 1024;      ///< of an exchange's unsent answer, then its credit is used up
-    std::chrono::milliseconds header_time{30'000};   ///< from the first byte to the end of the head: 408; 0: none
-    std::chrono::milliseconds body_time{60'000};     ///< for the whole body: 408; 0: none
-    std::chrono::milliseconds keep_alive{5'000};     ///< idle between requests; 0: close after each answer
-    std::chrono::milliseconds buffer_idle{1'000};    ///< then a connection gives its read buffer back
-    std::chrono::milliseconds write_time{60'000};    ///< without the peer taking a byte, then it is cut; 0: none
+    std::size_t head_bytes = 64 * 1024;           ///< request line and headers together: 414, 431
+    std::int64_t body_bytes = 100 * 1024 * 1024;  ///< 413
+    std::size_t connections = 0;                  ///< at once; 0: none. Further ones wait in the backlog
+    std::size_t pipelined = 32;                   ///< requests of a connection that run at once
+    std::size_t send_buffer_bytes =
+        256 * 1024;  ///< of an exchange's unsent answer, then its credit is used up
+    std::chrono::milliseconds header_time{
+        30'000};  ///< from the first byte to the end of the head: 408; 0: none
+    std::chrono::milliseconds body_time{60'000};   ///< for the whole body: 408; 0: none
+    std::chrono::milliseconds keep_alive{5'000};   ///< idle between requests; 0: close after each answer
+    std::chrono::milliseconds buffer_idle{1'000};  ///< then a connection gives its read buffer back
+    std::chrono::milliseconds write_time{
+        60'000};  ///< without the peer taking a byte, then it is cut; 0: none
 };
 
 struct ServerOptions {
@@ -58,6 +62,11 @@ struct ServerStats {
     std::uint64_t exchanges_active = 0;
     std::uint64_t sends = 0;  ///< system calls
     std::uint64_t reads = 0;  ///< completions of a read
+    std::uint64_t refused =
+        0;  ///< requests that were no proper HTTP or beyond a limit; answered by the connection
+    std::uint64_t timeouts = 0;                       ///< peers that were too slow
+    std::uint64_t accept_failures = 0;                ///< mostly a shortage of descriptors
+    std::array<std::uint64_t, 6> answers_by_class{};  ///< index 2: 2xx, and so on; 0: never answered
 };
 
 class Server {
@@ -67,15 +76,18 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    /// Takes over a listening socket (TCP, IPv6 or Unix; common/http/listen.hpp opens them). Throws std::system_error.
+    /// Takes over a listening socket (TCP, IPv6 or Unix; common/http/listen.hpp opens them). Throws
+    /// std::system_error.
     void listen(int fd);
     /// Accepts connections from now on.
     void start();
-    /// Ends a turn of the loop: sends what answers have gathered, arms the reads again. To be called whenever the
-    /// handlers that were ready have run and before the thread blocks. True: something became ready, poll again.
+    /// Ends a turn of the loop: sends what answers have gathered, arms the reads again. To be called whenever
+    /// the handlers that were ready have run and before the thread blocks. True: something became ready, poll
+    /// again.
     bool end_turn();
-    /// Stops accepting, answers what has begun with `Connection: close`, then calls `done`; what is not answered after
-    /// `timeout` is cut and its exchanges get Broken::draining. Calling it again with a shorter timeout shortens it.
+    /// Stops accepting, answers what has begun with `Connection: close`, then calls `done`; what is not
+    /// answered after `timeout` is cut and its exchanges get Broken::draining. Calling it again with a
+    /// shorter timeout shortens it.
     void drain(std::chrono::milliseconds timeout, Job done);
     ServerStats stats() const;
 

@@ -1,8 +1,9 @@
 // One request and its answer, as everything above the connection sees it. No Python, no sockets.
 //
-// Threads: an exchange belongs to the I/O thread of its connection. The request side (head, body) is constant from
-// Runner::start on and may be read from any thread for as long as an ExchangePtr is held, also after the peer left.
-// Every other member is for the I/O thread only. Only the reference count is touched by several threads.
+// Threads: an exchange belongs to the I/O thread of its connection. The request side (head, body) is constant
+// from Runner::start on and may be read from any thread for as long as an ExchangePtr is held, also after the
+// peer left. Every other member is for the I/O thread only. Only the reference count is touched by several
+// threads.
 #pragma once
 
 #include <atomic>
@@ -18,7 +19,8 @@
 
 namespace asioserve {
 
-/// Methods that are told apart without comparing strings (RFC 9110 section 9, RFC 5789); `other` is any other token.
+/// Methods that are told apart without comparing strings (RFC 9110 section 9, RFC 5789); `other` is any other
+/// token.
 enum class Method : std::uint8_t { get, head, post, put, patch, del, options, other };
 
 /// A field line. In a request, `name` is in lower case already (RFC 9110 section 5.1: names ignore case).
@@ -29,14 +31,14 @@ struct Header {
 
 /// What came before the body. The views point into memory that the exchange keeps alive.
 struct RequestHead {
-    std::string_view method;             ///< as sent, e.g. "GET"
-    std::string_view target;             ///< as sent, e.g. "/a%20b?x=1"
-    std::string_view path;               ///< the target up to '?', still percent-encoded
-    std::string_view query;              ///< the target behind '?', may be empty
-    std::span<const Header> headers;     ///< in the order of the request, names in lower case
-    std::int64_t content_length = 0;     ///< bytes; -1 when the body is chunked
+    std::string_view method;          ///< as sent, e.g. "GET"
+    std::string_view target;          ///< as sent, e.g. "/a%20b?x=1"
+    std::string_view path;            ///< the target up to '?', still percent-encoded
+    std::string_view query;           ///< the target behind '?', may be empty
+    std::span<const Header> headers;  ///< in the order of the request, names in lower case
+    std::int64_t content_length = 0;  ///< bytes; -1 when the body is chunked
     Method method_id = Method::other;
-    std::uint8_t version_minor = 1;      ///< HTTP/1.x
+    std::uint8_t version_minor = 1;  ///< HTTP/1.x
 
     /// The first value of the field `lower_name`, or a view with a null data() where there is none.
     std::string_view header(std::string_view lower_name) const noexcept {
@@ -52,15 +54,18 @@ struct Endpoints {
     std::string_view local;
 };
 
-/// A whole answer as views that live for the call. The connection adds content-length, date, server, connection.
+/// A whole answer as views that live for the call. The connection adds content-length, date, server,
+/// connection.
 struct AnswerView {
     int status = 200;
-    std::string_view content_type;          ///< empty: no such field
+    std::string_view content_type;  ///< empty: no such field
     std::string_view body;
-    std::span<const Header> headers = {};   ///< further fields, in order; no CR or LF in them (the caller has checked)
+    std::span<const Header> headers =
+        {};  ///< further fields, in order; no CR or LF in them (the caller has checked)
 };
 
-/// How a streamed answer starts. Without a content length it is chunked (HTTP/1.1) or ends with the connection (1.0).
+/// How a streamed answer starts. Without a content length it is chunked (HTTP/1.1) or ends with the
+/// connection (1.0).
 struct AnswerHead {
     int status = 200;
     std::span<const Header> headers = {};
@@ -70,13 +75,18 @@ struct AnswerHead {
 /// Why a request body ended early, or why an answer can no longer be sent.
 enum class Broken : std::uint8_t { peer_left, timed_out, too_large, malformed, draining };
 
-/// Told on the I/O thread about a streamed body, room to send, and the peer. All calls end with on_broken or with
-/// the release of the exchange. Implemented by common/app; never called from inside one of the Exchange's verbs.
+/// Told on the I/O thread about a streamed body, room to send, and the peer. All calls end with on_broken or
+/// with the release of the exchange. Implemented by common/app; never called from inside one of the
+/// Exchange's verbs.
 class ExchangeListener {
   public:
     virtual void on_body(std::string_view chunk, bool last) = 0;  ///< one chunk per Exchange::read_body
     virtual void on_send_credit() = 0;                            ///< send_credit() has become positive again
     virtual void on_broken(Broken why) = 0;                       ///< at most once
+    /// The peer sends nothing more: it has left or, more rarely, only waits for the answer, which still goes
+    /// out. Whoever wants to cancel when a peer leaves does it here too, as the difference cannot be seen
+    /// before something is sent.
+    virtual void on_peer_ended() {}
 
   protected:
     ~ExchangeListener() = default;
@@ -94,29 +104,36 @@ class Exchange {
     std::uint64_t id() const noexcept { return id_; }
     virtual Endpoints endpoints() const noexcept = 0;
 
-    // --- the answer: I/O thread; exactly one of answer() or begin()…finish() --------------------------------
+    // --- the answer: I/O thread; exactly one of answer() or begin()…finish()
+    // --------------------------------
     /// Sends a whole answer. May be called before Runner::start returns.
     virtual void answer(const AnswerView& answer) = 0;
     virtual void begin(const AnswerHead& head) = 0;
     /// Sends a chunk; it is copied or sent before this returns. Look at send_credit() afterwards.
     virtual void write(std::string_view chunk) = 0;
     virtual void finish(std::span<const Header> trailers = {}) = 0;
-    /// Gives up. Before begin(): a 500. After it: the connection is cut, so that the peer sees a broken message.
+    /// Gives up. Before begin(): a 500. After it: the connection is cut, so that the peer sees a broken
+    /// message.
     virtual void fail() = 0;
-    /// How many more bytes may be written before the peer has to read; at 0 or less wait for on_send_credit().
+    /// How many more bytes may be written before the peer has to read; at 0 or less wait for
+    /// on_send_credit().
     virtual std::int64_t send_credit() const noexcept = 0;
 
-    // --- the body as a stream (BodyMode::stream): I/O thread ------------------------------------------------
-    /// Asks for the next chunk: one on_body follows, perhaps later. Sends "100 Continue" if the peer waits for it.
+    // --- the body as a stream (BodyMode::stream): I/O thread
+    // ------------------------------------------------
+    /// Asks for the next chunk: one on_body follows, perhaps later. Sends "100 Continue" if the peer waits
+    /// for it.
     virtual void read_body() = 0;
     /// Who is told; null when nobody listens any more.
     void listener(ExchangeListener* l) noexcept { listener_ = l; }
 
     /// The peer has left: an answer goes nowhere (verbs stay safe to call and do nothing).
     bool peer_left() const noexcept { return peer_left_; }
+    /// The peer has closed its side: most likely it has left (see ExchangeListener::on_peer_ended).
+    bool peer_ended() const noexcept { return peer_left_ || peer_ended_; }
 
-    /// Room for the Handler's own note on this request (its route and captures), free of allocation. I/O thread
-    /// until Runner::start, then whoever runs the Handler's verbs.
+    /// Room for the Handler's own note on this request (its route and captures), free of allocation. I/O
+    /// thread until Runner::start, then whoever runs the Handler's verbs.
     template <class T, class... A>
     T& note(A&&... a) {
         static_assert(sizeof(T) <= sizeof(note_) && alignof(T) <= alignof(std::max_align_t));
@@ -148,6 +165,7 @@ class Exchange {
     ExchangeListener* listener_ = nullptr;
     std::atomic<std::uint32_t> references_{1};
     bool peer_left_ = false;
+    bool peer_ended_ = false;
 
   private:
     alignas(std::max_align_t) std::byte note_[192];

@@ -1,0 +1,217 @@
+// One connection: reads requests, starts exchanges, sends answers in the order of the requests.
+//
+// What happens within a turn of the loop: a read completes, on_read() parses and starts what came, answers
+// gather in `out_`; at the end of the turn, turn() sends and settles what follows. A read is armed only
+// there, so that one busy peer cannot keep the turn from ending. Nothing here calls itself again through a
+// handler: an answer that is given inside Runner::start only leaves its bytes and a note. Threads: I/O
+// thread.
+#pragma once
+
+#include <asio/basic_stream_socket.hpp>
+#include <asio/generic/stream_protocol.hpp>
+#include <asio/io_context.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "common/http/deadlines.hpp"
+#include "common/http/handler_memory.hpp"
+#include "common/http/http_exchange.hpp"
+#include "common/http/request_parser.hpp"
+#include "common/http/server.hpp"
+
+namespace asioserve::http {
+
+class Connection {
+  public:
+    using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, asio::io_context::executor_type>;
+
+    Connection(Server::Core& core, Socket socket, Ends* ends);
+    ~Connection();
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    void retain() noexcept { ++references_; }
+    void release() noexcept {
+        if (--references_ == 0) delete this;
+    }
+
+    // --- for the core
+    // ---------------------------------------------------------------------------------------
+    /// When the next read may be armed.
+    enum class Read : std::uint8_t { no, now, next_turn };
+    /// The end of a turn: goes on parsing if an answer made that possible, sends, and settles what follows.
+    Read turn();
+    /// Asks for more bytes. They are looked for at once, so this is best done when some are likely there.
+    void arm_read();
+    bool wants_rested_read() const noexcept { return !closed_ && !reading_ && !eof_; }
+    void on_deadline(Millis now);
+    /// No further request: closes it when it is idle for `grace` more.
+    void drain(Millis grace);
+    /// Ends it at once; exchanges that are not answered are told.
+    void close(Broken why);
+
+    // --- for its exchanges
+    // ----------------------------------------------------------------------------------
+    Server::Core& core() noexcept { return core_; }
+    bool is_front(const HttpExchange& x) const noexcept { return front_ == &x; }
+    OutBuffer& out_for(HttpExchange& x) noexcept { return front_ == &x ? out_ : x.waiting_; }
+    bool closes_after(const HttpExchange& x) const noexcept;
+    void send_directly(std::string_view body);
+    void wrote(HttpExchange& x);
+    void finished(HttpExchange& x);
+    std::int64_t credit_of(const HttpExchange& x) const noexcept;
+    void body_wanted(HttpExchange& x);
+
+    bool listed = false;  ///< the core looks after us at the end of the turn
+    Deadlines::Node node;
+    Connection* next = nullptr;  ///< in the core's list
+    Connection* previous = nullptr;
+
+  private:
+    /// Of a body that nobody wants. Reading more is dearer than a new connection.
+    static constexpr std::uint64_t drop_bytes = 256 * 1024;
+
+    /// What the bytes that come next are.
+    enum class Phase : std::uint8_t {
+        head,     ///< of the next request
+        held,     ///< a request is there that may not start before those in front are answered
+        collect,  ///< a body that is wanted whole
+        stream,   ///< a body that its handler asks for in pieces
+        drop,     ///< a body that nobody wants
+        stop,     ///< of no interest
+        linger    ///< to be thrown away, so that the peer gets to read our last answer
+    };
+    /// What the deadline of the reading side means.
+    enum class Wait : std::uint8_t { nothing, idle, head, body, watch, linger };
+
+    // reading
+    void on_read(const asio::error_code& ec, std::size_t n);
+    void on_readable(const asio::error_code& ec);
+    void on_end_of_input();
+    void give_up_input();
+    bool make_room();
+    void give_buffer_back();
+    void watch_for_reset();
+    void touch();
+    std::uint64_t body_remaining() const noexcept;
+    void advance();
+    bool step();
+    bool step_head();
+    bool step_collect();
+    bool step_stream();
+    bool step_drop();
+    RequestParser::Event feed(HttpExchange& x);
+    bool may_start(const HttpExchange& x) const noexcept;
+    void start_request();
+    void start_collected();
+    void collect(HttpExchange& x, std::string_view piece);
+    void begin_body(HttpExchange& x, Phase phase);
+    void end_body();
+    void send_continue(HttpExchange& x);
+    void refuse(int status, std::string_view reason, Broken why);
+    void enqueue(HttpExchange& x);
+    bool resumable() const noexcept;
+    bool unsettled() const noexcept;
+    Read next_read();
+    Read wait_for_body();
+    Read watch();
+    Read rest();
+    void await(Wait what, Millis deadline);
+
+    // writing
+    void pop_finished();
+    void send();
+    void arm_write();
+    void on_writable(const asio::error_code& ec);
+    void settle();
+    void finish_close();
+    void set_deadline();
+
+    HttpExchange* body_exchange() noexcept { return static_cast<HttpExchange*>(body_of_.get()); }
+
+    Server::Core& core_;
+    Socket socket_;
+    Ends* ends_;
+    std::uint32_t references_ = 0;
+    std::uint32_t queued_ = 0;
+    std::uint32_t unsafe_ = 0;  ///< of those in the queue
+    BlockRef block_;            ///< what is read into; bytes [parsed_, filled_) wait
+    std::size_t parsed_ = 0;
+    std::size_t filled_ = 0;
+    RequestParser parser_;
+    HttpExchange* fresh_ = nullptr;  ///< the request whose head is being read, or is held
+    ExchangePtr body_of_;            ///< the request whose body is being read
+    HttpExchange* front_ = nullptr;  ///< the queue, answered from the front
+    HttpExchange* back_ = nullptr;
+    OutBuffer out_;
+    Millis read_deadline_ = never;
+    Millis write_deadline_ = never;
+    Millis idle_end_ = never;  ///< when an idle connection is closed
+    Millis body_left_ = 0;     ///< of the time for a body; runs only while we wait for the peer
+    Millis body_since_ = 0;    ///< since when it runs
+    std::uint64_t body_bytes_ = 0;
+    Phase phase_ = Phase::head;
+    Wait wait_ = Wait::nothing;
+    bool reading_ = false;  ///< a read, or a wait for one, is armed
+    bool waiting_without_buffer_ = false;
+    bool returning_buffer_ = false;
+    bool write_armed_ = false;
+    bool advancing_ = false;
+    bool in_turn_ = false;
+    bool closed_ = false;
+    bool closing_ = false;  ///< nothing is answered behind what is in out_
+    bool broken_ = false;   ///< the socket has failed; closed at the end of the turn
+    bool reset_ = false;    ///< close so that the peer notices that its answer is incomplete
+    bool eof_ = false;
+    bool linger_ = false;
+    bool first_ = true;  ///< no request has come yet
+    HandlerMemory<208> read_memory_;
+};
+
+/// Keeps a connection while something may still come back to it.
+class ConnectionPtr {
+  public:
+    ConnectionPtr() = default;
+    explicit ConnectionPtr(Connection* c) noexcept : c_(c) {
+        if (c_) c_->retain();
+    }
+    ConnectionPtr(const ConnectionPtr& o) noexcept : ConnectionPtr(o.c_) {}
+    ConnectionPtr(ConnectionPtr&& o) noexcept : c_(std::exchange(o.c_, nullptr)) {}
+    ConnectionPtr& operator=(ConnectionPtr o) noexcept {
+        std::swap(c_, o.c_);
+        return *this;
+    }
+    ~ConnectionPtr() {
+        if (c_) c_->release();
+    }
+    Connection* operator->() const noexcept { return c_; }
+    Connection& operator*() const noexcept { return *c_; }
+    Connection* get() const noexcept { return c_; }
+
+  private:
+    Connection* c_ = nullptr;
+};
+
+/// All open connections of a server; owns a reference to each.
+class ConnectionList {
+  public:
+    void add(Connection& c) noexcept {
+        c.retain();
+        c.next = first_;
+        if (first_) first_->previous = &c;
+        first_ = &c;
+    }
+    void remove(Connection& c) noexcept {
+        (c.previous ? c.previous->next : first_) = c.next;
+        if (c.next) c.next->previous = c.previous;
+        c.next = c.previous = nullptr;
+        c.release();
+    }
+    Connection* first() const noexcept { return first_; }
+
+  private:
+    Connection* first_ = nullptr;
+};
+
+}  // namespace asioserve::http
