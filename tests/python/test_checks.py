@@ -309,8 +309,8 @@ def check(annotation, value):
         return Convert(Builder().build(annotation))(value, ())
     except RequestValidationError as error:
         return [(e["type"], e["loc"]) for e in error.errors()]
-assert check(uuid.UUID, "12345678123456781234567812345678") ==
-uuid.UUID(int=0x12345678123456781234567812345678) assert check(uuid.UUID, "x") == [("uuid_parsing", ())]
+assert check(uuid.UUID, "1" * 32) == uuid.UUID("1" * 32)
+assert check(uuid.UUID, "x") == [("uuid_parsing", ())]
 assert check(datetime.datetime, "2020-01-02T03:04:05Z").year == 2020
 assert check(datetime.datetime, 0).year == 1970
 assert check(datetime.date, "2020-13-01") == [("date_parsing", ())]

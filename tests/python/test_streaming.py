@@ -138,16 +138,17 @@ def test_a_sync_generator_that_is_cancelled_in_the_middle_of_a_step_is_closed_be
 def test_a_pump_that_is_thrown_away_closes_what_it_can(source: Any) -> None:
     class Slow(Sink):
         def write(self, chunk: bytes) -> Any:
+            self.chunks.append(chunk)
             return asyncio.get_running_loop().create_future()
 
     async def main() -> None:
-        coroutine = StreamingResponse(source())._pump(Slow())
+        sink = Slow()
+        coroutine = StreamingResponse(source())._pump(sink)
         waits_for = coroutine.send(None)
-        while source is sync_letters and not isinstance(waits_for, asyncio.Future):
-            waits_for = coroutine.send(None)
-        if source is sync_letters:  # its first step is in the executor
+        if not sink.chunks:  # its first step is still in the executor
             await asyncio.wait([waits_for])
             coroutine.send(None)
+        assert sink.chunks == [b"a"]
         coroutine.close()
         async with asyncio.timeout(30):
             while not closed:
