@@ -204,7 +204,8 @@ class Life:
                 return await self._end(app, code)
             self._control.ready()
             if self._control.supervised:
-                self._beat()
+                # Not at once: "ready" is said by the I/O thread, and comes first.
+                self._loop.call_later(BEAT_SECONDS, self._beat)
             await self._until_stopped()
             return await self._end(app, 0)
 
