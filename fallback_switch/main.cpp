@@ -5,6 +5,7 @@
 #include <asio/io_context.hpp>
 #include <cstdio>
 #include <exception>
+#include <utility>
 
 #include "fallback_switch/command.hpp"
 #include "fallback_switch/control.hpp"
@@ -35,16 +36,17 @@ int supervise(const options::ParseResult& parsed) {
     fallback::Supervisor* supervisor = nullptr;
     fallback::Control control(
         io, [&](const auto& line, const auto& reply) { supervisor->on_command(line, reply); });
-    fallback::Supervisor all(
-        io, o, fallback::Launcher(parsed, sockets.descriptors()),
-        [&] {
-            pid_file.write();
-            for (const auto& address : sockets.addresses()) spdlog::info("listening on {}", address);
-        },
-        [&] {
-            signals.stop();
-            control.close();
-        });
+    fallback::Supervisor::Hooks hooks;
+    hooks.first_ready = [&] {
+        pid_file.write();
+        for (const auto& address : sockets.addresses()) spdlog::info("listening on {}", address);
+    };
+    hooks.ending = [&] { sockets.close(); };
+    hooks.done = [&] {
+        signals.stop();
+        control.close();
+    };
+    fallback::Supervisor all(io, o, fallback::Launcher(parsed, sockets.descriptors()), std::move(hooks));
     supervisor = &all;
     if (!o.supervision.control.empty()) control.open(o.supervision.control);
     signals.start([&](int number) { all.on_signal(number); });

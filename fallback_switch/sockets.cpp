@@ -18,9 +18,11 @@ Sockets::Sockets(const options::Listening& at) {
     }
 }
 
-Sockets::~Sockets() {
+void Sockets::close() {
     for (const int fd : descriptors_) ::close(fd);
+    descriptors_.clear();
     if (!unix_path_.empty()) http::remove_unix(unix_path_);
+    unix_path_.clear();
 }
 
 std::vector<std::string> Sockets::addresses() const {

@@ -15,10 +15,13 @@ class Sockets {
   public:
     /// Opens or checks what is asked for. Throws std::system_error with a sentence if one cannot be had.
     explicit Sockets(const options::Listening& at);
-    /// Closes them; a Unix socket's file goes too.
-    ~Sockets();
+    ~Sockets() { close(); }
     Sockets(const Sockets&) = delete;
     Sockets& operator=(const Sockets&) = delete;
+
+    /// Closes them; a Unix socket's file goes too. Peers are refused as soon as the last server has closed
+    /// its own.
+    void close();
 
     const std::vector<int>& descriptors() const noexcept { return descriptors_; }
     /// Where to find them, such as "http://127.0.0.1:8000"; the real port, not 0.

@@ -38,14 +38,12 @@ bool no_fault_of_the_stage(const Child& child, int status) {
 
 }  // namespace
 
-Supervisor::Supervisor(asio::io_context& io, const options::Options& options, Launcher launcher,
-                       std::function<void()> first_ready, std::function<void()> done)
+Supervisor::Supervisor(asio::io_context& io, const options::Options& options, Launcher launcher, Hooks hooks)
     : io_(io),
       how_(options.supervision),
       times_{how_.proof_time, how_.beat_time, options.limits.drain_time},
       launcher_(std::move(launcher)),
-      first_ready_(std::move(first_ready)),
-      done_(std::move(done)),
+      hooks_(std::move(hooks)),
       stage_(how_.stage),
       crashes_(how_.max_crashes, how_.crash_window),
       pause_(io) {}
@@ -76,7 +74,7 @@ void Supervisor::child_ready(Child& child) {
     stage_ = child.stage();
     failed_.erase(stage_);
     spdlog::info("{} serves", name_of(child));
-    if (first_ready_) std::exchange(first_ready_, nullptr)();
+    if (hooks_.first_ready) std::exchange(hooks_.first_ready, nullptr)();
     if (before != nullptr) {
         spdlog::info("{} drains", name_of(*before));
         leaving_.push_back(before);
@@ -295,10 +293,7 @@ void Supervisor::end(int signal) {
     spdlog::info("{}: shutting down", signal == SIGINT ? "SIGINT" : "SIGTERM");
     const ChildPtr main = serving_ != nullptr ? serving_ : incoming_;
     code_from_ = main != nullptr ? main->pid() : 0;
-    // Those that drain have had their signal; a second one would cut what they still answer.
-    if (serving_ != nullptr) serving_->drain(signal);
-    if (incoming_ != nullptr) incoming_->drain(signal);
-    end_if_empty();
+    drain_all(signal);
 }
 
 void Supervisor::end_with(int code, const std::string& why) {
@@ -309,13 +304,19 @@ void Supervisor::end_with(int code, const std::string& why) {
     spdlog::log(code == 0 ? spdlog::level::info : spdlog::level::critical, "{}: ending with code {}", why,
                 code);
     answer_switch("error " + why);
-    if (serving_ != nullptr) serving_->drain(SIGTERM);
-    if (incoming_ != nullptr) incoming_->drain(SIGTERM);
+    drain_all(SIGTERM);
+}
+
+void Supervisor::drain_all(int signal) {
+    hooks_.ending();
+    // Those that drain have had their signal; a second one would cut what they still answer.
+    if (serving_ != nullptr) serving_->drain(signal);
+    if (incoming_ != nullptr) incoming_->drain(signal);
     end_if_empty();
 }
 
 void Supervisor::end_if_empty() {
-    if (ending_ != Ending::no && children().empty() && done_) std::exchange(done_, nullptr)();
+    if (ending_ != Ending::no && children().empty() && hooks_.done) std::exchange(hooks_.done, nullptr)();
 }
 
 std::vector<Supervisor::ChildPtr> Supervisor::children() const {

@@ -23,10 +23,14 @@ namespace asioserve::fallback {
 
 class Supervisor : public ChildEvents {
   public:
-    /// `first_ready` is called when the first server accepts connections, `done` when there is nothing left
-    /// to do.
-    Supervisor(asio::io_context& io, const options::Options& options, Launcher launcher,
-               std::function<void()> first_ready, std::function<void()> done);
+    /// What the rest of the program does at turning points; each is called once at most.
+    struct Hooks {
+        std::function<void()> first_ready;  ///< the first server accepts connections
+        std::function<void()> ending;  ///< no server will be started any more: nobody should wait for one
+        std::function<void()> done;    ///< all have ended
+    };
+
+    Supervisor(asio::io_context& io, const options::Options& options, Launcher launcher, Hooks hooks);
 
     /// Starts the first server.
     void start();
@@ -63,6 +67,7 @@ class Supervisor : public ChildEvents {
 
     void end(int signal);
     void end_with(int code, const std::string& why);
+    void drain_all(int signal);
     void end_if_empty();
     std::vector<ChildPtr> children() const;
 
@@ -70,8 +75,7 @@ class Supervisor : public ChildEvents {
     const options::Supervision how_;
     const ChildTimes times_;
     Launcher launcher_;
-    std::function<void()> first_ready_;
-    std::function<void()> done_;
+    Hooks hooks_;
 
     ChildPtr serving_;               ///< accepts connections
     ChildPtr incoming_;              ///< comes up, to be the first one or to replace serving_

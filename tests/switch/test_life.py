@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     MakeLoad = Callable[[int], Load]
 
 
+def refuses(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 def test_a_lone_crash_starts_the_same_stage_again(supervise: Supervise, eventually: Eventually) -> None:
     server = supervise().listening()
     first = server.get()["pid"]
@@ -175,6 +180,17 @@ def test_a_signal_drains_and_the_servers_code_is_passed_on(
     server.send(number)
     assert server.wait() == 0
     server.logged(rf"stage 3 \(pid {pid}\) exited with code 0")
+
+
+def test_peers_are_refused_while_the_last_server_drains(supervise: Supervise, eventually: Eventually) -> None:
+    server = supervise().listening()
+    port = server.port
+    with socket.create_connection(("127.0.0.1", port)) as peer:
+        peer.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert peer.recv(1000)
+        server.send(signal.SIGTERM)  # and waits for this connection
+        eventually("it refuses", lambda: refuses(port))
+        assert server.process.poll() is None
 
 
 def test_a_server_killed_by_a_signal_of_its_own_ends_with_128_and_its_number(supervise: Supervise) -> None:
