@@ -198,7 +198,7 @@ Step AppHandler::Core::finish(Exchange& x, Outcome& outcome, AnswerSink answer) 
 bool AppHandler::Core::peer_left(const Note& note) const {
     if (note.native == nullptr) return false;
     app::Channel* channel = app::NativeRequest::of(note.native).channel();
-    return channel != nullptr && channel->peer_left();
+    return channel != nullptr && channel->broken();
 }
 
 // A 500, and the traceback in the log.

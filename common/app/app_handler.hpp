@@ -1,7 +1,7 @@
 // The Handler over Python: finds the route, binds the arguments, calls the endpoint, encodes what it gives.
 //
-// Threads and GIL: route() runs on the I/O thread without the GIL and touches nothing of Python; start(), finish() and
-// abort() hold it, on any thread. The routes are constant from load() on.
+// Threads and GIL: route() runs on the I/O thread without the GIL and touches nothing of Python; start(),
+// finish() and abort() hold it, on any thread. The routes are constant from load() on.
 #pragma once
 
 #include "common/python/gil.hpp"
@@ -28,7 +28,8 @@ class AppHandler final : public Handler {
     using NativePage = std::function<std::pair<std::string, std::string>()>;
 
     struct Options {
-        bool sync_pool = false;  ///< `def` handlers run in the loop's executor unless their route says otherwise
+        bool sync_pool =
+            false;  ///< `def` handlers run in the loop's executor unless their route says otherwise
         OnError on_error = {};
     };
 
@@ -37,8 +38,8 @@ class AppHandler final : public Handler {
     AppHandler(const AppHandler&) = delete;
     AppHandler& operator=(const AppHandler&) = delete;
 
-    /// Compiles the app (an asioserve.App) into routes. Once, before serving. Throws std::runtime_error with a clear
-    /// sentence; no Python exception stays set.
+    /// Compiles the app (an asioserve.App) into routes. Once, before serving. Throws std::runtime_error with
+    /// a clear sentence; no Python exception stays set.
     void load(PyObject* app) ASIOSERVE_REQUIRES(py::gil);
     /// Lets go of the app, before the interpreter is finalised. No request may run any more.
     void unload() noexcept ASIOSERVE_REQUIRES(py::gil);
@@ -60,6 +61,6 @@ class AppHandler final : public Handler {
 
 }  // namespace asioserve
 
-/// The built-in module `_asioserve` (types Request, BodyStream, Sink): give it to PyImport_AppendInittab under that name
-/// before the interpreter is initialised.
+/// The built-in module `_asioserve` (types Request, BodyStream, Sink): give it to PyImport_AppendInittab
+/// under that name before the interpreter is initialised.
 extern "C" PyObject* PyInit__asioserve();

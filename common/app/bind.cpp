@@ -64,10 +64,13 @@ bool Binder::load_body(const RoutePlan& route) {
         body_ = std::move(bytes);
         return true;
     }
-    body_ = py::Ref::steal(PyObject_CallOneArg(plan_.decode.get(), bytes.get()));
-    if (body_) return true;
-    if (PyErr_ExceptionMatches(PyExc_Exception) == 0) return false;
-    PyErr_Clear();
+    // orjson would make a float of a huge integer, and so lose digits without a word.
+    if (!has_long_number(body)) {
+        body_ = py::Ref::steal(PyObject_CallOneArg(plan_.decode.get(), bytes.get()));
+        if (body_) return true;
+        if (PyErr_ExceptionMatches(PyExc_Exception) == 0) return false;
+        PyErr_Clear();
+    }
     body_ = py::Ref::steal(PyObject_CallOneArg(plan_.decode_again.get(), bytes.get()));
     return static_cast<bool>(body_);
 }

@@ -25,7 +25,10 @@ void Channel::listen() {
     attached_ = true;
     x_->listener(this);
     // It left before anybody listened: nobody else will say so.
-    if (x_->peer_left() && !broken_.load()) on_broken(Broken::peer_left);
+    if (x_->peer_left() && !broken_.load())
+        on_broken(Broken::peer_left);
+    else if (x_->peer_ended())
+        ended_.store(true);  // With its request already: it waits for the answer, so this cancels nothing.
 }
 
 void Channel::attach(bool cancels) {
@@ -129,8 +132,17 @@ void Channel::on_broken(Broken why) {
         py::gil.assert_held();
         owner.broke(why);
     });
-    if (cancels_ && why == Broken::peer_left)
-        if (Runner* runner = shared_->runner.load(std::memory_order_acquire)) runner->cancel(*x_);
+    if (why == Broken::peer_left) cancel();
+}
+
+void Channel::on_peer_ended() {
+    ended_.store(true);
+    cancel();
+}
+
+void Channel::cancel() {
+    if (!std::exchange(cancels_, false)) return;
+    if (Runner* runner = shared_->runner.load(std::memory_order_acquire)) runner->cancel(*x_);
 }
 
 }  // namespace asioserve::app

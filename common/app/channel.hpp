@@ -4,7 +4,7 @@
 // GIL held.
 //   owner_                          with the GIL
 //   attached_ waiting_ cancels_     I/O thread
-//   broken_ credit_ queued_         any thread (atomic)
+//   broken_ ended_ credit_ queued_  any thread (atomic)
 // Where both are one thread every verb acts at once; elsewhere it becomes a job on the runner's queues, in
 // order.
 #pragma once
@@ -57,20 +57,22 @@ class Channel final : public ExchangeListener, public std::enable_shared_from_th
     bool has_credit() const noexcept { return credit_.load() - queued_.load() > 0; }
     /// Asks to be told by credit_came().
     void wait_for_credit();
-    /// Whether the exchange is known to be broken; attach() first.
-    bool broken() const noexcept { return broken_.load(); }
-    /// The peer has left, as far as is known; exact on the I/O thread.
-    bool peer_left() const noexcept { return broken() || (shared_->on_io_thread() && x_->peer_left()); }
+    /// Nothing that is sent can arrive any more, as far as is known; exact on the I/O thread.
+    bool broken() const noexcept { return broken_.load() || (shared_->on_io_thread() && x_->peer_left()); }
+    /// The peer has sent its last byte, as far as is known: it has left, or it only waits for its answer.
+    bool ended() const noexcept { return ended_.load() || broken(); }
 
     void on_body(std::string_view chunk, bool last) override;
     void on_send_credit() override;
     void on_broken(Broken why) override;
+    void on_peer_ended() override;
 
   private:
     // Until the I/O thread has said how much there is.
     static constexpr std::int64_t first_credit = 64 * 1024;
 
     void listen();
+    void cancel();
     template <class F>
     void run_io(F job) {
         shared_->run_io([self = shared_from_this(), job = std::move(job)]() mutable { job(*self); });
@@ -90,6 +92,7 @@ class Channel final : public ExchangeListener, public std::enable_shared_from_th
     bool waiting_ = false;
     bool cancels_ = false;
     std::atomic<bool> broken_{false};
+    std::atomic<bool> ended_{false};
     std::atomic<std::int64_t> credit_{first_credit};
     std::atomic<std::int64_t> queued_{0};
 };

@@ -20,6 +20,7 @@ Names::Names() {
     set_result = intern("set_result");
     set_exception = intern("set_exception");
     done = intern("done");
+    cancel = intern("cancel");
     type = intern("type");
     loc = intern("loc");
     msg = intern("msg");

@@ -13,7 +13,7 @@ struct Names {
     Names() ASIOSERVE_REQUIRES(py::gil);
 
     py::Ref status_code, body, raw_headers, pump, detail, headers, errors;
-    py::Ref create_future, set_result, set_exception, done;
+    py::Ref create_future, set_result, set_exception, done, cancel;
     py::Ref type, loc, msg, input, ctx;
 };
 

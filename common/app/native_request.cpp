@@ -24,14 +24,15 @@ bool NativeRequest::is_disconnected() {
     if (Channel* c = channel()) {
         // The first time elsewhere than on the I/O thread it may be a moment late: nobody listened yet.
         c->attach(false);
-        return c->peer_left();
+        return c->ended();
     }
-    return channel_ && channel_->broken();
+    return channel_ && channel_->ended();
 }
 
 void NativeRequest::over() noexcept {
     if (std::exchange(over_, true)) return;
     if (channel_) channel_->disown();
+    task_.reset();
     body_.broke(Broken::peer_left);
 }
 
@@ -60,7 +61,17 @@ void NativeRequest::credit_came() {
 
 void NativeRequest::broke(Broken why) {
     body_.broke(why);
-    if (!writer_ || !shared_->plan) return;
+    const py::Ref task = std::exchange(task_, py::Ref());
+    if (!shared_->plan) return;
+    if (!is_pending(*shared_->plan, writer_)) {
+        // The generator waits for something of its own, perhaps for ever: cancelling is what closes it. A
+        // write that waits is told by an exception instead, as a cancel could hit the generator's clean-up.
+        if (!task) return;
+        const py::Ref done =
+            py::Ref::steal(PyObject_CallMethodNoArgs(task.get(), shared_->plan->names.cancel.get()));
+        if (!done) PyErr_WriteUnraisable(task.get());
+        return;
+    }
     const py::Ref e = py::Ref::steal(PyObject_CallNoArgs(shared_->plan->client_disconnected.get()));
     if (e)
         settle_raising(*shared_->plan, writer_, e.get());
@@ -72,13 +83,21 @@ void NativeRequest::ask() {
     if (Channel* c = channel()) c->read_body();
 }
 
+void NativeRequest::streams() {
+    task_ = py::Ref::steal(PyObject_CallNoArgs(shared_->plan->current_task.get()));
+    if (!task_) PyErr_Clear();  // No loop is running: then nobody waits, either.
+    if (task_.get() == Py_None) task_.reset();
+}
+
 int NativeRequest::traverse(visitproc visit, void* arg) const {
+    Py_VISIT(task_.get());
     Py_VISIT(writer_.get());
     return body_.traverse(visit, arg);
 }
 
 void NativeRequest::clear() noexcept {
     writer_.reset();
+    task_.reset();
     body_.clear();
 }
 

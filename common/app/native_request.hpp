@@ -35,6 +35,9 @@ class NativeRequest final : public Channel::Owner, public ChunkSource {
     void over() noexcept ASIOSERVE_REQUIRES(py::gil);
     bool is_over() const noexcept { return over_; }
 
+    /// A streamed answer begins, in the current task: it is cancelled when the peer leaves and no write
+    /// waits.
+    void streams() ASIOSERVE_REQUIRES(py::gil);
     /// A future for a writer that has to wait; see Channel::wait_for_credit().
     py::Ref wait_for_credit() ASIOSERVE_REQUIRES(py::gil);
 
@@ -52,6 +55,7 @@ class NativeRequest final : public Channel::Owner, public ChunkSource {
     std::shared_ptr<Channel> channel_;
     RequestBody body_;
     py::Ref writer_;  // a future that wait_for_credit() gave
+    py::Ref task_;    // what pumps a streamed answer
     bool over_ = false;
 };
 

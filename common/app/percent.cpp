@@ -140,4 +140,19 @@ bool is_json_content_type(std::string_view value) {
     return subtype == "json" || subtype.ends_with("+json");
 }
 
+bool has_long_number(std::string_view json) noexcept {
+    constexpr std::size_t digits = 19;
+    // Looks at every 19th character only: a run of so many digits has one there.
+    for (std::size_t at = digits - 1; at < json.size(); at += digits) {
+        const auto is_digit = [&](std::size_t i) { return json[i] >= '0' && json[i] <= '9'; };
+        if (!is_digit(at)) continue;
+        std::size_t first = at;
+        while (first > 0 && is_digit(first - 1)) --first;
+        std::size_t end = at + 1;
+        while (end < json.size() && is_digit(end)) ++end;
+        if (end - first >= digits) return true;
+    }
+    return false;
+}
+
 }  // namespace asioserve::app

@@ -41,4 +41,8 @@ std::string latin1_to_utf8(std::string_view bytes);
 /// Whether a Content-Type announces JSON, as FastAPI sees it: application/json or application/…+json.
 bool is_json_content_type(std::string_view value);
 
+/// Whether a JSON text may have an integer in it that does not fit 64 bits: then fast parsers make a float of
+/// it.
+bool has_long_number(std::string_view json) noexcept;
+
 }  // namespace asioserve::app

@@ -130,6 +130,7 @@ Plan::Plan(PyObject* app, bool pool) try {
     const py::Ref asyncio = py::must(PyImport_ImportModule("asyncio"));
     cancelled_error = attribute(asyncio.get(), "CancelledError");
     get_running_loop = attribute(asyncio.get(), "get_running_loop");
+    current_task = attribute(asyncio.get(), "current_task");
 
     const py::Ref list = fast_sequence(attribute(compiled.get(), "routes"));
     const Py_ssize_t count = PySequence_Fast_GET_SIZE(list.get());

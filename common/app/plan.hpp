@@ -79,7 +79,7 @@ struct Plan {
     // What results and exceptions are told by.
     py::Ref response, streaming_response, http_exception, validation_error, client_disconnected,
         cancelled_error;
-    py::Ref get_running_loop;
+    py::Ref get_running_loop, current_task;
     py::Ref encode_errors;  ///< asioserve._json.encode_errors: the body of a 422
 
   private:

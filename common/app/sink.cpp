@@ -33,7 +33,7 @@ Channel* open_channel(Sink& sink, SinkState wanted) ASIOSERVE_REQUIRES(py::gil) 
         PyErr_SetString(PyExc_RuntimeError, "the request is over");
         return nullptr;
     }
-    if (channel->peer_left()) {
+    if (channel->broken()) {
         const py::Ref type = request.shared().plan->client_disconnected;
         const py::Ref e = py::Ref::steal(PyObject_CallNoArgs(type.get()));
         if (e) PyErr_SetObject(type.get(), e.get());
@@ -68,6 +68,7 @@ PyObject* sink_begin(PyObject* o, PyObject* const* args, Py_ssize_t count) {
     sink.state = SinkState::begun;
     const Method method = NativeRequest::of(sink.request).exchange().head().method_id;
     sink.no_body = method == Method::head || has_no_body(static_cast<int>(status));
+    NativeRequest::of(sink.request).streams();
     channel->begin(static_cast<int>(status), headers.get(), length);
     return py::new_reference(sink.no_body ? Py_False : Py_True);
 }
