@@ -4,14 +4,10 @@ library."""
 from __future__ import annotations
 
 import datetime
-import decimal
 import functools
 import importlib.util
-import ipaddress
-import pathlib
 import re
 import sys
-import uuid
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -78,7 +74,7 @@ def find(annotation: Any) -> Check | None:
             return pydantic_check(annotation)
         except TypeError:
             return None
-    made = _CONSTRUCTORS.get(annotation) if isinstance(annotation, type) else None
+    made = _constructors().get(annotation) if isinstance(annotation, type) else None
     return None if made is None else _by_constructor(*made)
 
 
@@ -92,19 +88,26 @@ def _moment(value: Any) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(value, datetime.UTC)
 
 
-_CONSTRUCTORS: dict[type, tuple[str, str, Callable[[Any], Any]]] = {
-    uuid.UUID: ("uuid_parsing", "UUID", uuid.UUID),
-    datetime.datetime: ("datetime_parsing", "datetime", _moment),
-    datetime.date: ("date_parsing", "date", datetime.date.fromisoformat),
-    datetime.time: ("time_parsing", "time", datetime.time.fromisoformat),
-    datetime.timedelta: ("time_delta_parsing", "timedelta", _seconds),
-    decimal.Decimal: ("decimal_parsing", "decimal", lambda v: decimal.Decimal(str(v))),
-    pathlib.Path: ("path_type", "path", pathlib.Path),
-    ipaddress.IPv4Address: ("ip_v4_address", "IPv4 address", ipaddress.IPv4Address),
-    ipaddress.IPv6Address: ("ip_v6_address", "IPv6 address", ipaddress.IPv6Address),
-    re.Pattern: ("pattern_regex", "regular expression", re.compile),
-    bytes: ("bytes_type", "bytes", lambda v: v if isinstance(v, bytes) else v.encode()),
-}
+@functools.cache
+def _constructors() -> dict[type, tuple[str, str, Callable[[Any], Any]]]:
+    import decimal
+    import ipaddress
+    import pathlib
+    import uuid
+
+    return {
+        uuid.UUID: ("uuid_parsing", "UUID", uuid.UUID),
+        datetime.datetime: ("datetime_parsing", "datetime", _moment),
+        datetime.date: ("date_parsing", "date", datetime.date.fromisoformat),
+        datetime.time: ("time_parsing", "time", datetime.time.fromisoformat),
+        datetime.timedelta: ("time_delta_parsing", "timedelta", _seconds),
+        decimal.Decimal: ("decimal_parsing", "decimal", lambda v: decimal.Decimal(str(v))),
+        pathlib.Path: ("path_type", "path", pathlib.Path),
+        ipaddress.IPv4Address: ("ip_v4_address", "IPv4 address", ipaddress.IPv4Address),
+        ipaddress.IPv6Address: ("ip_v6_address", "IPv6 address", ipaddress.IPv6Address),
+        re.Pattern: ("pattern_regex", "regular expression", re.compile),
+        bytes: ("bytes_type", "bytes", lambda v: v if isinstance(v, bytes) else v.encode()),
+    }
 
 
 def _by_constructor(kind: str, noun: str, make: Callable[[Any], Any]) -> Check:

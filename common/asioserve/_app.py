@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from . import _calls, _json, _signature, _template
 from ._datastructures import State
@@ -16,6 +16,14 @@ from ._request import Request
 F = TypeVar("F", bound=Callable[..., Any])
 Lifespan = Callable[["App"], contextlib.AbstractAsyncContextManager[Mapping[str, Any] | None]]
 """Made by ``@contextlib.asynccontextmanager``; what it yields becomes state."""
+
+
+class RouteOptions(TypedDict, total=False):
+    """What the decorators take besides the path; see :meth:`App.route`."""
+
+    status_code: int | None
+    pool: bool | None
+    cancel_on_disconnect: bool | None
 
 
 class App:
@@ -103,35 +111,35 @@ class App:
             Route(path, names, endpoint, kind, pool, body, params, status_code, cancel_on_disconnect)
         )
 
-    def get(self, path: str, **options: Any) -> Callable[[F], F]:
+    def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declares an endpoint for GET; the options are those of :meth:`route`."""
         return self.route(path, ("GET",), **options)
 
-    def post(self, path: str, **options: Any) -> Callable[[F], F]:
+    def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declares an endpoint for POST."""
         return self.route(path, ("POST",), **options)
 
-    def put(self, path: str, **options: Any) -> Callable[[F], F]:
+    def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declares an endpoint for PUT."""
         return self.route(path, ("PUT",), **options)
 
-    def patch(self, path: str, **options: Any) -> Callable[[F], F]:
+    def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declares an endpoint for PATCH."""
         return self.route(path, ("PATCH",), **options)
 
-    def delete(self, path: str, **options: Any) -> Callable[[F], F]:
+    def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declares an endpoint for DELETE."""
         return self.route(path, ("DELETE",), **options)
 
-    def head(self, path: str, **options: Any) -> Callable[[F], F]:
+    def head(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declares an endpoint for HEAD, instead of the automatic one."""
         return self.route(path, ("HEAD",), **options)
 
-    def options(self, path: str, **options: Any) -> Callable[[F], F]:
+    def options(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declares an endpoint for OPTIONS, instead of the automatic one."""
         return self.route(path, ("OPTIONS",), **options)
 
-    def websocket(self, path: str, **options: Any) -> Callable[[F], F]:
+    def websocket(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Reserved: there are no WebSockets yet."""
         raise NotImplementedError(f"WebSockets are not supported yet, so nothing can be declared at {path!r}")
 

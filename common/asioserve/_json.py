@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import collections
 import datetime
-import decimal
 import enum
-import ipaddress
+import functools
 import json
-import pathlib
 import re
 import types
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 from . import _json_standin
 from ._exceptions import HTTPException, RequestValidationError
 
-_TEXT = (
-    pathlib.PurePath,
-    uuid.UUID,
-    ipaddress.IPv4Address,
-    ipaddress.IPv6Address,
-    ipaddress.IPv4Network,
-    ipaddress.IPv6Network,
-    ipaddress.IPv4Interface,
-    ipaddress.IPv6Interface,
-)
 _LISTS = (tuple, set, frozenset, collections.deque, types.GeneratorType)
+
+
+@functools.cache
+def _rare_types() -> tuple[Any, tuple[type, ...]]:
+    """Decimal, and the types that are written as their str(). Imported when one is met first."""
+    import decimal
+    import ipaddress
+    import pathlib
+    import uuid
+
+    addresses = (ipaddress.IPv4Address, ipaddress.IPv6Address)  # and interfaces, which are addresses
+    networks = (ipaddress.IPv4Network, ipaddress.IPv6Network)
+    return decimal.Decimal, (pathlib.PurePath, uuid.UUID, *addresses, *networks)
 
 
 def encode_default(value: Any) -> Any:
@@ -41,7 +41,8 @@ def encode_default(value: Any) -> Any:
         return dump(mode="json", by_alias=True)
     if isinstance(value, _LISTS):
         return list(value)
-    if isinstance(value, decimal.Decimal):
+    decimal, texts = _rare_types()
+    if isinstance(value, decimal):
         exponent = value.as_tuple().exponent
         return int(value) if isinstance(exponent, int) and exponent >= 0 else float(value)
     if isinstance(value, bytes):
@@ -50,7 +51,7 @@ def encode_default(value: Any) -> Any:
         return value.total_seconds()
     if isinstance(value, datetime.time):
         return value.isoformat()
-    if isinstance(value, _TEXT):
+    if isinstance(value, texts):
         return str(value)
     if isinstance(value, re.Pattern):
         return value.pattern

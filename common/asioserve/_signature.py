@@ -85,6 +85,7 @@ def plan(
     params = [
         _param(name, p, annotation, convertors, methods) for name, p, annotation in _signature(endpoint)
     ]
+    _refuse_clashes(params)
     taken = {p.alias for p in params if p.source == "path"}
     request = any(p.source == "request" for p in params)
     for name in convertors:
@@ -103,6 +104,14 @@ def plan(
     if bodies:
         return tuple(params), "collect"
     return tuple(params), "stream" if request else "ignore"
+
+
+def _refuse_clashes(params: Sequence[Param]) -> None:
+    names: dict[tuple[str, str], str] = {}
+    for p in params:
+        other = names.setdefault((p.source, p.alias), p.name)
+        if other != p.name:
+            raise TypeError(f"the parameters {other!r} and {p.name!r} are both {p.alias!r} in the {p.source}")
 
 
 def _signature(endpoint: Callable[..., Any]) -> list[tuple[str, inspect.Parameter, Any]]:

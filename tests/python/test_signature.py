@@ -259,6 +259,7 @@ def test_other_signatures_that_cannot_work_are_refused() -> None:
     def cookie(a: Annotated[list[int], Cookie()]) -> None: ...
     def nested(a: Annotated[list[Item], Query()]) -> None: ...
     def bound(a: Annotated[str, Query(ge=1)]) -> None: ...
+    def clash(x_a: Annotated[str, Header()], b: Annotated[str, Header(alias="X-A")]) -> None: ...
     async def generator() -> Any:
         yield 1
 
@@ -279,6 +280,7 @@ def test_other_signatures_that_cannot_work_are_refused() -> None:
     refused("only query and headers have several values", cookie)
     refused("a list of Item, which no text can say", nested)
     refused("ge= does not apply to str", bound)
+    refused("'x_a' and 'b' are both 'x-a' in the header", clash)
     refused("return StreamingResponse", generator)
     refused("pool= is for def endpoints", coroutine, pool=True)
     refused("700 is no status", coroutine, status_code=700)
