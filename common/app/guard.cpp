@@ -8,15 +8,16 @@ namespace {
 using py::Ref;
 
 struct GuardObject {
-    PyObject_HEAD
-    PyObject* inner;    // null once it has ended
-    GuardOwner* owner;  // null: nobody is told
+    PyObject_HEAD PyObject* inner;  // null once it has ended
+    GuardOwner* owner;              // null: nobody is told
     bool started;
     bool running;
     bool ended;
 };
 
-GuardObject* self_of(PyObject* o) noexcept { return reinterpret_cast<GuardObject*>(o); }
+GuardObject* self_of(PyObject* o) noexcept {
+    return reinterpret_cast<GuardObject*>(o);
+}
 
 // Ends the guard as its coroutine ended. As am_send: the value, or null with the exception set.
 PySendResult end_as(const Outcome& outcome, PyObject** result) ASIOSERVE_REQUIRES(py::gil) {
@@ -29,8 +30,8 @@ PySendResult end_as(const Outcome& outcome, PyObject** result) ASIOSERVE_REQUIRE
     return PYGEN_ERROR;
 }
 
-// The inner coroutine has ended with `how` and `value` (null: the exception that is set): asks the owner what is next
-// and drives that on until something is awaited or nothing is left.
+// The inner coroutine has ended with `how` and `value` (null: the exception that is set): asks the owner what
+// is next and drives that on until something is awaited or nothing is left.
 PySendResult go_on(GuardObject* self, PySendResult how, PyObject* value, PyObject** result)
     ASIOSERVE_REQUIRES(py::gil) {
     for (;;) {
@@ -110,7 +111,9 @@ PyObject* send(PyObject* o, PyObject* argument) {
     return as_method(how, value);
 }
 
-PyObject* iternext(PyObject* o) { return send(o, Py_None); }
+PyObject* iternext(PyObject* o) {
+    return send(o, Py_None);
+}
 
 // throw(exception) or throw(type, value, traceback), as a coroutine's own.
 PyObject* throw_in(PyObject* o, PyObject* const* arguments, Py_ssize_t count) {
@@ -153,7 +156,9 @@ PyObject* close(PyObject* o, PyObject*) {
     return closed.release();
 }
 
-PyObject* await_self(PyObject* o) { return py::new_reference(o); }
+PyObject* await_self(PyObject* o) {
+    return py::new_reference(o);
+}
 
 PyObject* getattro(PyObject* o, PyObject* name) {
     PyObject* found = PyObject_GenericGetAttr(o, name);
@@ -228,7 +233,9 @@ void Guards::disown(PyObject* guard) noexcept {
     if (!closed) PyErr_WriteUnraisable(guard);
 }
 
-bool Guards::ended(PyObject* guard) noexcept { return self_of(guard)->ended; }
+bool Guards::ended(PyObject* guard) noexcept {
+    return self_of(guard)->ended;
+}
 
 bool ends_the_program(const Outcome& outcome) noexcept {
     return !outcome.ok() && (PyErr_GivenExceptionMatches(outcome.object(), PyExc_SystemExit) ||

@@ -44,11 +44,11 @@ void Record::keep(Answer answer) {
     changed_.notify_all();
 }
 
-RecordedExchange::RecordedExchange(std::string name, std::string query, std::thread::id io,
+RecordedExchange::RecordedExchange(const std::string& name, std::string query, std::thread::id io,
                                    std::shared_ptr<Record> record)
-    : path_("/" + std::move(name)),
+    : path_(std::string("/").append(name)),
       query_(std::move(query)),
-      target_(path_ + "?" + query_),
+      target_(std::string(path_).append("?").append(query_)),
       io_(io),
       record_(std::move(record)) {
     static std::atomic<std::uint64_t> ids{0};

@@ -50,7 +50,8 @@ class Record {
 class RecordedExchange final : public asioserve::Exchange {
   public:
     /// A GET of "/name?query". `io` is the only thread that may call the verbs of the answer.
-    RecordedExchange(std::string name, std::string query, std::thread::id io, std::shared_ptr<Record> record);
+    RecordedExchange(const std::string& name, std::string query, std::thread::id io,
+                     std::shared_ptr<Record> record);
 
     asioserve::Endpoints endpoints() const noexcept override { return {"test:1", "test:2"}; }
     void answer(const asioserve::AnswerView& answer) override;
