@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from asioserve import App, HTTPException, Request, RequestValidationError, Response, StreamingResponse
+from asioserve._markers import MISSING
+from asioserve._middleware import default_answer
 from asioserve._plan import Compiled, Param, Route
 from asioserve._responses import to_response
 from asioserve._signature import Convert
@@ -107,7 +109,7 @@ class Native:
             if match and (self.method in route.methods or (self.method == "HEAD" and "GET" in route.methods)):
                 self.path_params = match.groupdict()
                 return number, []
-            if match:
+            if match and not allow:
                 allow.extend(route.methods)
         return -1, allow
 
@@ -137,10 +139,10 @@ class Native:
 
     def _bind(self, route: Route, request: Request) -> dict[str, Any]:
         errors: list[Any] = []
-        document: Any = None
+        document: Any = MISSING
         raw = b"".join(self.chunks)
         if any(p.source == "body" and p.type != "bytes" for p in route.params) and raw:
-            content_type = request.headers.get("content-type", "").partition(";")[0].strip()
+            content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
             document = raw
             if re.fullmatch(r"application/(.*\+)?json", content_type):
                 try:
@@ -163,19 +165,19 @@ class Native:
         self, p: Param, request: Request, document: Any, values: dict[str, Any], errors: list[Any]
     ) -> None:
         loc: tuple[str | int, ...] = (p.source, p.label or p.alias)
-        if p.source == "body":
-            loc = ("body", p.alias) if p.embed else ("body",)
-            found = (
-                document.get(p.alias)
-                if p.embed and isinstance(document, dict)
-                else None
-                if p.embed
-                else document
-            )
-        else:
+        required = p.required
+        if p.source != "body":
             found = self._look_up(p, request)
-        if found is None:
-            if p.required:
+        elif not p.embed:
+            loc, found = ("body",), document
+        else:
+            loc, found = ("body", p.alias), MISSING
+            if isinstance(document, dict):
+                found = document.get(p.alias, MISSING)
+            else:  # to FastAPI all of them are missing then, also those with a default
+                required = required or document is not MISSING
+        if found is MISSING:
+            if required:
                 errors.append({"type": "missing", "loc": loc, "msg": "Field required", "input": None})
             else:
                 values[p.name] = p.default_factory() if p.default_factory else p.default
@@ -187,11 +189,11 @@ class Native:
 
     def _look_up(self, p: Param, request: Request) -> Any:
         if p.source == "path":
-            return self.path_params.get(p.alias)
+            return self.path_params.get(p.alias, MISSING)
         if p.source == "cookie":
-            return request.cookies.get(p.alias)
+            return request.cookies.get(p.alias, MISSING)
         table = request.query_params if p.source == "query" else request.headers
-        return (table.getlist(p.alias) or None) if p.many else table.get(p.alias)
+        return (table.getlist(p.alias) or MISSING) if p.many else table.get(p.alias, MISSING)
 
     def _convert(self, p: Param, raw: Any, loc: tuple[str | int, ...]) -> Any:
         if p.type == "python":
@@ -249,11 +251,7 @@ class Server:
             if result is not None:
                 assert isinstance(result, Response)
                 return result
-        if isinstance(error, HTTPException):
-            return to_response(({"detail": error.detail}, error.status_code))
-        if isinstance(error, RequestValidationError):
-            return Response(self.plan.encode_errors(error.errors()), 422, media_type="application/json")
-        return Response("Internal Server Error", 500, media_type="text/plain")
+        return default_answer(error) or Response("Internal Server Error", 500, media_type="text/plain")
 
     async def _answer(
         self, response: Response, method: str | None, error: BaseException | None = None
