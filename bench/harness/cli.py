@@ -13,7 +13,7 @@ from types import FrameType
 from bench.harness import machine
 from bench.harness.errors import BenchError
 from bench.harness.handlers import HANDLERS
-from bench.harness.plan import NOT_YET, PROFILES, SECTIONS, TARGETS, Profile, Wanted, servers_of
+from bench.harness.plan import NOT_YET, PROFILES, SECTIONS, TARGETS, Profile, Wanted, sections_of, servers_of
 from bench.harness.result import Result
 from bench.harness.run import Run, with_changes
 from bench.harness.servers import PEERS, Places
@@ -88,9 +88,8 @@ def parser() -> argparse.ArgumentParser:
     cli.add_argument(
         "--sections",
         action=_names(SECTIONS),
-        default=SECTIONS,
         metavar="A,B",
-        help=f"only these of {','.join(SECTIONS)}, where the target has them",
+        help=f"only these of {','.join(SECTIONS)}",
     )
     cli.add_argument("--ablations", action="store_true", help="with stageN: also N with a part taken away")
     cli.add_argument("--idle", type=int, metavar="N", help="idle connections to hold; 0: none [10000]")
@@ -133,7 +132,7 @@ def _new_result(options: argparse.Namespace, profile: Profile, wanted: Wanted, p
             **asdict(profile),
             "connections": wanted.connections,
             "handlers": wanted.handlers,
-            "sections": wanted.sections,
+            "sections": sections_of(wanted),
         },
         machine=machine.describe(),
         versions=machine.versions(places.build, places.peers if uses_peers else None),

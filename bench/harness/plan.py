@@ -89,7 +89,7 @@ class Wanted:
 
     target: str
     handlers: tuple[str, ...] = tuple(HANDLERS)
-    sections: tuple[str, ...] = SECTIONS
+    sections: tuple[str, ...] | None = None
     connections: int = 64
     python: tuple[int, int] = (3, 11)
     ablations: bool = False
@@ -102,13 +102,14 @@ def stage_before(target: str) -> str | None:
 
 
 def sections_of(wanted: Wanted) -> tuple[str, ...]:
-    """The sections that the target has and the user wants."""
-    of_target = {
+    """The sections that the user wants, or else those that the target has."""
+    if wanted.sections is not None:
+        return tuple(section for section in SECTIONS if section in wanted.sections)
+    return {
         "all": SECTIONS,
         "floor": ("handlers", "pipelined", "idle", "wakeups"),
         "peers": ("handlers", "idle", "wakeups"),
     }.get(wanted.target, ("handlers", "pipelined", "wakeups"))
-    return tuple(section for section in of_target if section in wanted.sections)
 
 
 def servers_of(wanted: Wanted) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ from bench.harness.servers import SERVERS, Places
 _TURN_COST = 0.12
 _WRK_COST = 0.1
 _STRACE_COST = 0.3
+# There is one burst before and one while connections are held, so it must not be a short one.
+_IDLE_BURST = 0.5
 _SETTLE_SECONDS = 2.0
 
 
@@ -55,14 +57,8 @@ class Run:
         self._make_rows()
         try:
             with Bursts(self._places.build / "bin" / "light_load", self._cores) as bursts:
-                with self._stack:
-                    self._start_all()
-                    self._warm_up(bursts)
-                    for turn in self._turns:
-                        self._take(bursts, turn)
-                    self._explain(bursts)
-                    if "wakeups" in self._sections:
-                        self._watch_idle_servers()
+                if self._turns or "wakeups" in self._sections:
+                    self._measure(bursts)
                 # Their own servers, as these need another keep-alive time and nothing else that remembers
                 # load.
                 if "idle" in self._sections and self._profile.idle_connections:
@@ -70,6 +66,16 @@ class Run:
         finally:
             self._progress.end()
         self._result.seconds = round(time.monotonic() - begin, 1)
+
+    def _measure(self, bursts: Bursts) -> None:
+        with self._stack:
+            self._start_all()
+            self._warm_up(bursts)
+            for turn in self._turns:
+                self._take(bursts, turn)
+            self._explain(bursts)
+            if "wakeups" in self._sections:
+                self._watch_idle_servers()
 
     # --- before ------------------------------------------------------------------------------------------
 
@@ -91,7 +97,12 @@ class Run:
 
     def _idle_seconds(self) -> float:
         profile = self._profile
-        return 3 + 1.5 * profile.idle_seconds + 2 * profile.light_seconds + profile.idle_connections * 4e-4
+        return (
+            3
+            + 1.5 * profile.idle_seconds
+            + 2 * max(_IDLE_BURST, profile.light_seconds)
+            + profile.idle_connections * 4e-4
+        )
 
     def _make_rows(self) -> None:
         for index, group in enumerate(self._groups):
@@ -233,14 +244,15 @@ class Run:
         cell = Cell(server=row.server, handler="async", connections=self._wanted.connections)
         running.verify(FLOOR_REQUEST)
         bursts.measure(running, cell, 0, self._profile.warm_up_seconds)
-        before = bursts.measure(running, cell, 0, self._profile.light_seconds)
+        seconds = max(_IDLE_BURST, self._profile.light_seconds)
+        before = bursts.measure(running, cell, 0, seconds)
         time.sleep(self._profile.idle_seconds / 2)
         empty = procfs.resident_bytes(running.tree())
         request = FLOOR_REQUEST.requests[0].to_bytes(f"{HOST}:{running.port}")
         with idle.IdleConnections(running.port, count, request) as connections:
             time.sleep(self._profile.idle_seconds)
             full = procfs.resident_bytes(running.tree())
-            after = bursts.measure(running, cell, 0, self._profile.light_seconds)
+            after = bursts.measure(running, cell, 0, seconds)
             row.held = connections.held()
         row.kib_each = (full - empty) / 1024 / max(row.held, 1)
         row.rate_before, row.rate_while = before.rate, after.rate

@@ -25,8 +25,9 @@ class WrkFigures:
 
     requests: int
     seconds: float
-    p50_us: float
-    p99_us: float
+    p50_us: float | None
+    """None: wrk gives 0 now and then when it is short of samples."""
+    p99_us: float | None
     load_busy: float
     """The part of a core that wrk needed; near 1 it was wrk that was slow and not the server."""
 
@@ -52,8 +53,8 @@ def parse(text: str, load_busy: float = 0.0) -> WrkFigures:
     return WrkFigures(
         requests=int(total[1]),
         seconds=float(total[2]) * _UNITS[total[3]] / 1e6,
-        p50_us=latency["50"],
-        p99_us=latency["99"],
+        p50_us=latency["50"] or None,
+        p99_us=latency["99"] or None,
         load_busy=load_busy,
     )
 

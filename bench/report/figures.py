@@ -59,7 +59,7 @@ MARKS = {
 
 def load_of(row: Row) -> str:
     """The load in words."""
-    text = f"{row.connections} connections"
+    text = "1 connection" if row.connections == 1 else f"{row.connections} connections"
     if row.depth > 1:
         text += f", {row.depth} requests pipelined"
     return text if row.pinned else text + ", not pinned"

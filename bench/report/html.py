@@ -111,9 +111,7 @@ def _ablations(result: Result) -> list[str]:
         for pairs in groups(result, section):
             if not any(row.kind == "ablation" for row, _ in pairs):
                 continue
-            chosen = [
-                (r, s) for r, s in pairs if r.server in ("stage1", "stage2", "stage3") or r.kind == "ablation"
-            ]
+            chosen = [(r, s) for r, s in pairs if r.server in ("stage2", "stage3") or r.kind == "ablation"]
             row = chosen[0][0]
             parts.append(f"<h3>{HANDLERS[row.handler].title}; {figures.load_of(row)}</h3>")
             parts.append(_above_chart("µs above the floor", sorted(chosen, key=lambda pair: pair[0].server)))
@@ -141,8 +139,8 @@ def _sweep(result: Result) -> list[str]:
     charts = [
         ("Requests per second", "requests/s", series(lambda s: s.rate)),
         ("Server CPU per request", "µs", series(lambda s: s.cpu_us)),
-        ("Median latency", "µs", series(lambda s: s.p50_us)),
-        ("99th percentile of latency", "µs", series(lambda s: s.p99_us)),
+        ("Median latency", "ms", series(lambda s: s.p50_us and s.p50_us / 1000)),
+        ("99th percentile of latency", "ms", series(lambda s: s.p99_us and s.p99_us / 1000)),
     ]
     inner = "".join(
         f"<div><h3>{title}</h3>{lines(title, 'connections', unit, some)}</div>"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH = 600
-_LABEL = 200
+_WIDTH = 640
+_LABEL = 236
 _VALUE = 175
 _ROW = 26
 _BAR = 15

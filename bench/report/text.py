@@ -11,7 +11,7 @@ from bench.report import figures
 SECTION_TITLES = {
     "handlers": "Handlers",
     "pipelined": "Pipelined",
-    "unpinned": "Not pinned: server and load wherever the kernel puts them",
+    "unpinned": "Not pinned",
     "sweep": "Connections",
 }
 HEADINGS = (

@@ -27,6 +27,11 @@ def test_reads_rate_and_latencies() -> None:
     assert (figures.p50_us, figures.p99_us, figures.load_busy) == (353.0, 1200.0, 0.5)
 
 
+def test_a_latency_of_nothing_is_no_latency() -> None:
+    figures = wrk.parse(GOOD.replace("1.20ms", "0.00us"))
+    assert (figures.p50_us, figures.p99_us) == (353.0, None)
+
+
 def test_runs_of_minutes_and_hours_are_understood() -> None:
     figures = wrk.parse(GOOD.replace("in 1.10s", "in 1.50m").replace("1.20ms", "2.50s"))
     assert figures.seconds == 90
