@@ -180,7 +180,6 @@ int run_app(const Process& p) ASIOSERVE_REQUIRES(py::gil) {
 }
 
 int run(const options::Options& o, int stage, const MakeRunner& make_runner, const Log& log) {
-    if (!o.env_file.empty()) load_env_file(o.env_file);
     Sockets sockets(o.listening);
     PyImport_AppendInittab("_asioserve", PyInit__asioserve);
     // The reactor's own lock goes: one thread drives it. Posting from other threads stays safe.
@@ -203,6 +202,12 @@ int run_server(int argc, char** argv, int stage, const MakeRunner& make_runner) 
     const options::ParseResult parsed = options::parse(argc, argv, options::Program::stage, version);
     if (!parsed.run) return parsed.report();
     const Log log(parsed.options.log_level);
+    try {
+        if (!parsed.options.env_file.empty()) load_env_file(parsed.options.env_file);
+    } catch (const std::exception& error) {
+        log.error(error.what());
+        return 2;  // as for any other flag that cannot be followed
+    }
     try {
         return run(parsed.options, stage, make_runner, log);
     } catch (const std::exception& error) {
