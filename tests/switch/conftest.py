@@ -85,19 +85,14 @@ class Supervised:
         sockets: tuple[str, ...] = ("--port", "0"),
         pass_fds: tuple[int, ...] = (),
         app: tuple[str, ...] = ("app:app",),
+        real: bool = False,
     ) -> None:
         self.folder = folder
         self.pid_file = folder / "pid"
         self.gate = folder / "gate"
-        bin_folder = folder / "bin"
-        bin_folder.mkdir(exist_ok=True)
-        for stage in stages:
-            program = bin_folder / f"stage{stage}_server"
-            program.write_text(f'#!/bin/sh\nFAKE_STAGE={stage} exec "{sys.executable}" -I -S "{FAKE}" "$@"\n')
-            program.chmod(0o755)
         environment = clean_environment()
-        environment |= {"ASIOSERVE_STAGE_DIR": str(bin_folder), "FAKE_GATE": str(self.gate)}
-        environment |= {f"FAKE_STAGE_{stage}": words for stage, words in (fakes or {}).items()}
+        if not real:
+            environment |= self._fakes(stages, fakes or {})
         environment |= env or {}
         self.process = subprocess.Popen(
             [
@@ -118,6 +113,17 @@ class Supervised:
         self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def _fakes(self, stages: tuple[int, ...], words: dict[int, str]) -> dict[str, str]:
+        """Makes the programs; gives the variables that lead to them."""
+        bin_folder = self.folder / "bin"
+        bin_folder.mkdir(exist_ok=True)
+        for stage in stages:
+            program = bin_folder / f"stage{stage}_server"
+            program.write_text(f'#!/bin/sh\nFAKE_STAGE={stage} exec "{sys.executable}" -I -S "{FAKE}" "$@"\n')
+            program.chmod(0o755)
+        environment = {f"FAKE_STAGE_{stage}": text for stage, text in words.items()}
+        return environment | {"ASIOSERVE_STAGE_DIR": str(bin_folder), "FAKE_GATE": str(self.gate)}
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -157,10 +163,13 @@ class Supervised:
 
     def get(self, path: str = "/") -> Any:
         """The answer's JSON, over a connection of its own."""
+        return json.loads(self.text(path))
+
+    def text(self, path: str) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20 * SLOWNESS)
         with contextlib.closing(connection):
             connection.request("GET", path)
-            return json.loads(connection.getresponse().read())
+            return connection.getresponse().read().decode()
 
     def poke(self, path: str) -> None:
         """Sends a request that gets no answer, as the server crashes or hangs of it."""

@@ -13,10 +13,10 @@ from types import TracebackType
 class Load:
     """Half of the threads keep their connections, half open one for each request."""
 
-    def __init__(self, port: int, threads: int = 6, path: str = "/", stage_key: str = "stage") -> None:
+    def __init__(self, port: int, threads: int = 6, path: str = "/", key: str = "stage") -> None:
         self.port = port
         self.path = path
-        self.stage_key = stage_key
+        self.key = key
         self.lost: list[str] = []
         self.answers: collections.Counter[object] = collections.Counter()
         self._lock = threading.Lock()
@@ -36,28 +36,28 @@ class Load:
                 response = connection.getresponse()
                 body = response.read()
                 assert response.status == 200, response.status
-                stage = json.loads(body).get(self.stage_key)
-            except (OSError, AssertionError, ValueError, http.client.HTTPException) as error:
+                who = json.loads(body)[self.key]
+            except (OSError, AssertionError, LookupError, ValueError, http.client.HTTPException) as error:
                 with self._lock:
                     self.lost.append(repr(error))
                 connection.close()
                 connection = None
                 continue
             with self._lock:
-                self.answers[stage] += 1
+                self.answers[who] += 1
             if not keep or response.will_close:
                 connection.close()
                 connection = None
         if connection is not None:
             connection.close()
 
-    def count(self, stage: object) -> int:
-        """How many answers that stage has given up to now."""
+    def count(self, who: object) -> int:
+        """How many answers that one has given up to now."""
         with self._lock:
-            return self.answers[stage]
+            return self.answers[who]
 
-    def has(self, stage: object, answers: int) -> bool:
-        return self.count(stage) >= answers
+    def has(self, who: object, answers: int) -> bool:
+        return self.count(who) >= answers
 
     def __enter__(self) -> Load:
         for thread in self._threads:
