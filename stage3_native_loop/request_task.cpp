@@ -1,5 +1,7 @@
 #include "stage3_native_loop/request_task.hpp"
 
+#include <cstddef>
+
 #include "stage3_native_loop/runner.hpp"
 
 namespace stage {
@@ -13,12 +15,14 @@ using asioserve::py::Ref;
 
 namespace {
 
-RequestCoroutine& self_of(PyObject* o) { return RequestCoroutine::of(o); }
+RequestCoroutine& self_of(PyObject* o) {
+    return RequestCoroutine::of(o);
+}
 
 /// Lets go of the exchange; the task has nothing to do with it any more.
 ExchangePtr take_exchange(RequestCoroutine& self) {
     if (self.exchange) self.exchange->runner_slot = nullptr;
-    self.task = nullptr;
+    self.let_go();
     return ExchangePtr::adopt(std::exchange(self.exchange, nullptr));
 }
 
@@ -43,6 +47,29 @@ bool is_cancelled_error(PyObject* exception) {
         return false;
     }
     return PyObject_TypeCheck(exception, reinterpret_cast<PyTypeObject*>(type.get()));
+}
+
+PyObject* retrieve(PyObject*, PyObject* task) {
+    // The answer and the log have told of the exception already: asyncio need not, when the task goes.
+    Ref cancelled = Ref::steal(PyObject_CallMethod(task, "cancelled", nullptr));
+    if (cancelled.get() != Py_False) return cancelled.release();
+    return PyObject_CallMethod(task, "exception", nullptr);
+}
+
+PyMethodDef retrieve_def = {"retrieve", &retrieve, METH_O, nullptr};
+
+/// Whether the task is to end with this exception. SystemExit and KeyboardInterrupt would stop the loop: they
+/// have been passed on to the program.
+bool ends_the_task(const Outcome& outcome) {
+    return !outcome.ok() && !PyErr_GivenExceptionMatches(outcome.object(), PyExc_SystemExit) &&
+           !PyErr_GivenExceptionMatches(outcome.object(), PyExc_KeyboardInterrupt);
+}
+
+void retrieve_later(PyObject* task) {
+    Ref callback = Ref::steal(PyCFunction_New(&retrieve_def, nullptr));
+    Ref done =
+        callback ? Ref::steal(PyObject_CallMethod(task, "add_done_callback", "O", callback.get())) : Ref();
+    if (!done) PyErr_WriteUnraisable(task);
 }
 
 /// Takes steps until something is yielded or nothing is left to do. `exception` (or null) is thrown in first.
@@ -71,20 +98,28 @@ PySendResult drive(RequestCoroutine& self, PyObject* value, PyObject* exception,
             *result = given;
             return PYGEN_NEXT;
         }
-        Outcome outcome = status == PYGEN_RETURN ? Outcome::returned(Ref::steal(given)) : Outcome::raised_now();
+        Outcome outcome =
+            status == PYGEN_RETURN ? Outcome::returned(Ref::steal(given)) : Outcome::raised_now();
         clear(self.inner);
-        if (!self.exchange) break;
-        self.inner = self.runner->finish(*self.exchange, outcome).release();
+        if (self.exchange) self.inner = self.runner->finish(*self.exchange, outcome).release();
         value = Py_None;
         if (self.inner) continue;
+        Ref task = Ref::borrow(self.task);
         take_exchange(self);
-        // The task ends as asyncio's would: cancelled. Other exceptions have become an answer and a line in the log.
-        if (!outcome.ok() && is_cancelled_error(outcome.object())) {
-            PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(outcome.object())), outcome.object());
-            return PYGEN_ERROR;
+        if (outcome.ok()) {
+            *result = new_reference(outcome.object());
+            return PYGEN_RETURN;
         }
+        if (!task || !ends_the_task(outcome)) break;
+        retrieve_later(task.get());
+        PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(outcome.object())), outcome.object());
+        return PYGEN_ERROR;
     }
-    *result = new_reference(Py_None);
+    if (thrown) {
+        PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(thrown.get())), thrown.get());
+        return PYGEN_ERROR;
+    }
+    *result = self.result ? std::exchange(self.result, nullptr) : new_reference(Py_None);
     return PYGEN_RETURN;
 }
 
@@ -99,8 +134,8 @@ PySendResult send_slot(PyObject* o, PyObject* value, PyObject** result) {
     return drive(self, value, pending.get(), result);
 }
 
-/// The task was cancelled during the first step that we took for it. In a step of its own it would now cancel what the
-/// coroutine waits for, or, where that cannot be cancelled, throw at the next step.
+/// The task was cancelled during the first step that we took for it. In a step of its own it would now cancel
+/// what the coroutine waits for, or, where that cannot be cancelled, throw at the next step.
 PyObject* replay_cancelled(RequestCoroutine& self, PyObject* exception) {
     self.replay = false;
     Ref yielded = Ref::steal(std::exchange(self.yielded, nullptr));
@@ -121,8 +156,10 @@ PyObject* replay_cancelled(RequestCoroutine& self, PyObject* exception) {
 PyObject* method_result(PySendResult status, PyObject* result) {
     if (status == PYGEN_NEXT) return result;
     if (status == PYGEN_RETURN) {
-        Ref none = Ref::steal(result);
-        PyErr_SetNone(PyExc_StopIteration);
+        Ref value = Ref::steal(result);
+        // As a coroutine does: a tuple or an exception must not be taken for StopIteration's arguments.
+        Ref stop = Ref::steal(PyObject_CallOneArg(PyExc_StopIteration, value.get()));
+        if (stop) PyErr_SetObject(PyExc_StopIteration, stop.get());
     }
     return nullptr;
 }
@@ -133,7 +170,9 @@ PyObject* send_method(PyObject* o, PyObject* value) {
     return method_result(status, result);
 }
 
-PyObject* iternext(PyObject* o) { return send_method(o, Py_None); }
+PyObject* iternext(PyObject* o) {
+    return send_method(o, Py_None);
+}
 
 PyObject* throw_method(PyObject* o, PyObject* args) {
     PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
@@ -141,10 +180,12 @@ PyObject* throw_method(PyObject* o, PyObject* args) {
     Ref exception = PyExceptionInstance_Check(type) ? Ref::borrow(type)
                     : value && PyExceptionInstance_Check(value)
                         ? Ref::borrow(value)
-                        : Ref::steal(value && value != Py_None ? PyObject_CallOneArg(type, value) : PyObject_CallNoArgs(type));
+                        : Ref::steal(value && value != Py_None ? PyObject_CallOneArg(type, value)
+                                                               : PyObject_CallNoArgs(type));
     if (!exception) return nullptr;
     if (!PyExceptionInstance_Check(exception.get())) {
-        PyErr_SetString(PyExc_TypeError, "exceptions must be instances of BaseException or classes deriving from it");
+        PyErr_SetString(PyExc_TypeError,
+                        "exceptions must be instances of BaseException or classes deriving from it");
         return nullptr;
     }
     RequestCoroutine& self = self_of(o);
@@ -174,12 +215,15 @@ PyObject* close_method(PyObject* o, PyObject*) {
     clear(self.yielded);
     clear(self.pending);
     Ref inner = Ref::steal(std::exchange(self.inner, nullptr));
-    Ref closed = inner ? Ref::steal(PyObject_CallMethod(inner.get(), "close", nullptr)) : Ref::borrow(Py_None);
+    Ref closed =
+        inner ? Ref::steal(PyObject_CallMethod(inner.get(), "close", nullptr)) : Ref::borrow(Py_None);
     abandon(self);
     return closed.release();
 }
 
-PyObject* await_slot(PyObject* o) { return new_reference(o); }
+PyObject* await_slot(PyObject* o) {
+    return new_reference(o);
+}
 
 PyObject* getattro(PyObject* o, PyObject* name) {
     PyObject* own = PyObject_GenericGetAttr(o, name);
@@ -194,6 +238,7 @@ int traverse(PyObject* o, visitproc visit, void* arg) {
     Py_VISIT(self.inner);
     Py_VISIT(self.yielded);
     Py_VISIT(self.pending);
+    Py_VISIT(self.result);
     return 0;
 }
 
@@ -201,6 +246,7 @@ int clear_slot(PyObject* o) {
     RequestCoroutine& self = self_of(o);
     clear(self.yielded);
     clear(self.pending);
+    clear(self.result);
     clear(self.inner);
     abandon(self);
     return 0;
@@ -248,7 +294,9 @@ PyType_Spec spec = {
 
 }  // namespace
 
-PyObject* make_request_coroutine_type() { return PyType_FromSpec(&spec); }
+PyObject* make_request_coroutine_type() {
+    return PyType_FromSpec(&spec);
+}
 
 PyObject* RequestCoroutine::make(PyObject* type, Runner& runner) {
     auto* t = reinterpret_cast<PyTypeObject*>(type);
@@ -257,15 +305,45 @@ PyObject* RequestCoroutine::make(PyObject* type, Runner& runner) {
     return o;
 }
 
-void RequestCoroutine::assign(ExchangePtr x) { exchange = x.detach(); }
+void RequestCoroutine::assign(ExchangePtr x) {
+    exchange = x.detach();
+}
 
-void RequestCoroutine::adopt(ExchangePtr x, PyObject* of_task, Ref coroutine, Ref value) {
+void RequestCoroutine::keep(Ref of_task) {
+    task = of_task.release();
+    TaskLink& all = runner->waiting();
+    link.previous = all.previous;
+    link.next = &all;
+    link.previous->next = link.next->previous = &link;
+}
+
+void RequestCoroutine::let_go() {
+    if (!task) return;
+    link.previous->next = link.next;
+    link.next->previous = link.previous;
+    clear(task);
+}
+
+RequestCoroutine& RequestCoroutine::from(TaskLink* link) {
+    return *reinterpret_cast<RequestCoroutine*>(reinterpret_cast<char*>(link) -
+                                                offsetof(RequestCoroutine, link));
+}
+
+void RequestCoroutine::adopt(ExchangePtr x, Ref of_task, Ref value) {
     x->runner_slot = this;
     exchange = x.detach();
-    task = of_task;
-    inner = coroutine.release();
+    keep(std::move(of_task));
     yielded = value.release();
     replay = true;
+}
+
+void RequestCoroutine::conclude(PyObject* of_task, const Outcome& outcome) {
+    if (outcome.ok()) {
+        result = new_reference(outcome.object());
+    } else if (ends_the_task(outcome)) {
+        pending = new_reference(outcome.object());
+        retrieve_later(of_task);
+    }
 }
 
 }  // namespace stage

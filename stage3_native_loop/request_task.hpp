@@ -1,13 +1,15 @@
 // RequestCoroutine: what a request's asyncio.Task believes to be its coroutine.
 //
-// It drives the handler's coroutine and whatever the answer turns out to need after it (a streamed body), hands each
-// outcome to the handler while still inside the task's step, and stands in for a first step that was taken before the
-// task existed to anybody. Attributes of a coroutine (cr_frame, __qualname__, …) are those of the one it drives.
+// It drives the handler's coroutine and whatever the answer turns out to need after it (a streamed body),
+// hands each outcome to the handler while still inside the task's step, and stands in for a first step that
+// was taken before the task existed to anybody. Attributes of a coroutine (cr_frame, __qualname__, …) are
+// those of the one it drives.
 //
 // Threads: the loop's, GIL held.
 #pragma once
 
 #include "common/app/computation.hpp"
+#include "stage3_native_loop/task_pool.hpp"
 
 namespace stage {
 
@@ -17,22 +19,32 @@ class Runner;
 PyObject* make_request_coroutine_type();
 
 struct RequestCoroutine {
-    PyObject_HEAD
-    Runner* runner;
-    PyObject* inner;              ///< owned: the coroutine that is driven; null before the start and after the end
-    PyObject* yielded;            ///< owned: what the first step has yielded and the task has not seen yet
-    PyObject* pending;            ///< owned: an exception for the next step (cancelled while it could not be delivered)
-    PyObject* task;               ///< not owned: it owns this
+    PyObject_HEAD Runner* runner;
+    PyObject* inner;    ///< owned: the coroutine that is driven; null before the start and after the end
+    PyObject* yielded;  ///< owned: what the first step has yielded and the task has not seen yet
+    PyObject* pending;  ///< owned: an exception for the next step (cancelled while it could not be delivered)
+    PyObject* result;   ///< owned: what the task is to end with, when its end came before its first step
+    PyObject* task;     ///< owned while the exchange waits for it; linked in TaskPool::waiting()
+    TaskLink link;
     asioserve::Exchange* exchange;  ///< owned reference; null when there is nothing to answer
-    bool replay;                  ///< the task's first step is to hand over `yielded`
+    bool replay;                    ///< the task's first step is to hand over `yielded`
 
     static PyObject* make(PyObject* type, Runner& runner);
     static RequestCoroutine& of(PyObject* o) { return *reinterpret_cast<RequestCoroutine*>(o); }
 
     /// The request that is to be started by the task's own first step.
     void assign(asioserve::ExchangePtr x);
-    /// The rest of a first step that has been taken: the task's own will hand over `value`.
-    void adopt(asioserve::ExchangePtr x, PyObject* of_task, asioserve::py::Ref coroutine, asioserve::py::Ref value);
+    /// `inner` has yielded `value` in a first step that was taken for `of_task`: the task's own will hand it
+    /// over.
+    void adopt(asioserve::ExchangePtr x, asioserve::py::Ref of_task, asioserve::py::Ref value);
+    /// Keeps the task alive until the exchange is answered: nobody else may hold a task that waits for its
+    /// own future.
+    void keep(asioserve::py::Ref of_task);
+    void let_go();
+    static RequestCoroutine& from(TaskLink* link);
+    /// The request ended in the first step that was taken for `of_task`: the task's own ends it in the same
+    /// way.
+    void conclude(PyObject* of_task, const asioserve::Outcome& outcome);
 };
 
 }  // namespace stage

@@ -23,12 +23,14 @@ int Runner::run(asioserve::Program& program) {
     GilAcquire hold;
     program_ = &program;
     // [3.1-one-loop]
-    // asyncio.Runner calls the class for its loop: the loop is made on the io_context that the server runs on.
+    // asyncio.Runner calls the class for its loop: the loop is made on the io_context that the server runs
+    // on.
     Ref asioloop_module = Ref::steal(PyImport_ImportModule("asioloop"));
     Ref base = asioloop_module ? Ref::steal(PyObject_GetAttrString(asioloop_module.get(), "Loop")) : Ref();
     Ref capsule = base ? Ref::steal(PyCapsule_New(&io_, asioloop::kIoCapsule, nullptr)) : Ref();
-    Ref loop_class = capsule ? Ref::steal(PyObject_CallFunction(reinterpret_cast<PyObject*>(&PyType_Type), "s(O){s:O,s:s}", "Loop",
-                                                                base.get(), "_io", capsule.get(), "__module__", "asioloop"))
+    Ref loop_class = capsule ? Ref::steal(PyObject_CallFunction(reinterpret_cast<PyObject*>(&PyType_Type),
+                                                                "s(O){s:O,s:s}", "Loop", base.get(), "_io",
+                                                                capsule.get(), "__module__", "asioloop"))
                              : Ref();
     // [3.1-one-loop]
     if (!loop_class) {
@@ -63,13 +65,15 @@ void Runner::detach() {
     std::vector<Job> jobs;
     {
         std::lock_guard lock(jobs_mutex_);
+        ended_jobs_ = true;
         jobs.swap(jobs_);
     }
 }
 
 void Runner::start(ExchangePtr x, Kind kind) {
     if (!core()) return x->fail();
-    // A request that becomes ready inside a handler's or a callback's step (pipelining) must not run in its context.
+    // A request that becomes ready inside a handler's or a callback's step (pipelining) must not run in its
+    // context.
     if (stepping_ > 0 || core()->in_callback()) {
         deferred_.emplace_back(std::move(x), kind);
         return;
@@ -97,7 +101,9 @@ void Runner::run_deferred() {
     }
 }
 
-bool Runner::end_turn() { return program_->server().end_turn(); }
+bool Runner::end_turn() {
+    return program_->server().end_turn();
+}
 
 Ref Runner::begin(Exchange& x) {
     const Step step = handler_.start(x, [&x](const AnswerView& answer) { x.answer(answer); });
@@ -126,13 +132,18 @@ void Runner::to_python(Job job) {
         job();
         return;
     }
-    bool first = false;
     {
-        std::lock_guard lock(jobs_mutex_);
-        first = jobs_.empty();
-        jobs_.push_back(std::move(job));
+        std::unique_lock lock(jobs_mutex_);
+        if (!ended_jobs_) {
+            const bool first = jobs_.empty();
+            jobs_.push_back(std::move(job));
+            lock.unlock();
+            if (first) asio::post(io_, [this] { drain_jobs(); });
+            return;
+        }
     }
-    if (first) asio::post(io_, [this] { drain_jobs(); });
+    GilAcquire hold;
+    [[maybe_unused]] const Job unrun = std::move(job);
 }
 
 void Runner::drain_jobs() {

@@ -1,6 +1,8 @@
-// Stage 3: one thread. The io_context is the asyncio event loop; a request's first step runs where it was parsed.
+// Stage 3: one thread. The io_context is the asyncio event loop; a request's first step runs where it was
+// parsed.
 //
-// Threads: all of it is the main thread's, but to_python(), to_io() and counters(), which any thread may call.
+// Threads: all of it is the main thread's, but to_python(), to_io() and counters(), which any thread may
+// call.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -27,11 +29,14 @@ class Runner final : public asioserve::Runner, private asioloop::TurnHook {
     void to_io(asioserve::Job job) override;
     asioserve::Counters counters() const override;
 
-    /// Hands an outcome to the handler and the answer to the exchange; the computation to go on with, or null.
-    asioserve::py::Ref finish(asioserve::Exchange& x, asioserve::Outcome& outcome) ASIOSERVE_REQUIRES(asioserve::py::gil);
+    /// Hands an outcome to the handler and the answer to the exchange; the computation to go on with, or
+    /// null.
+    asioserve::py::Ref finish(asioserve::Exchange& x, asioserve::Outcome& outcome)
+        ASIOSERVE_REQUIRES(asioserve::py::gil);
     /// Lets the handler make the computation (or answer). The request's context and task are current.
     asioserve::py::Ref begin(asioserve::Exchange& x) ASIOSERVE_REQUIRES(asioserve::py::gil);
     asioserve::Handler& handler() noexcept { return handler_; }
+    TaskLink& waiting() noexcept { return tasks_.waiting(); }
 
   private:
     asioloop::LoopCore* core() const noexcept { return core_.load(std::memory_order_relaxed); }
@@ -57,6 +62,7 @@ class Runner final : public asioserve::Runner, private asioloop::TurnHook {
     // any thread
     std::mutex jobs_mutex_;
     std::vector<asioserve::Job> jobs_;  // jobs_mutex_
+    bool ended_jobs_ = false;           // jobs_mutex_: the loop has ended, nothing runs any more
 };
 
 }  // namespace stage

@@ -10,6 +10,7 @@ namespace stage {
 
 using asioserve::ExchangePtr;
 using asioserve::Outcome;
+using asioserve::py::clear;
 using asioserve::py::gil;
 using asioserve::py::new_reference;
 using asioserve::py::Ref;
@@ -37,7 +38,8 @@ void Snapshot::take(PyObject* o) {
 
 bool Snapshot::unchanged(PyObject* o) const noexcept {
     return Py_REFCNT(o) == references_ &&
-           std::memcmp(bytes_.data(), reinterpret_cast<const char*>(o) + sizeof(PyObject), bytes_.size()) == 0;
+           std::memcmp(bytes_.data(), reinterpret_cast<const char*>(o) + sizeof(PyObject), bytes_.size()) ==
+               0;
 }
 
 bool TaskPool::attach(Runner& runner, asioloop::LoopCore& core, PyObject* loop) {
@@ -45,7 +47,7 @@ bool TaskPool::attach(Runner& runner, asioloop::LoopCore& core, PyObject* loop) 
     core_ = &core;
     ablations_ = {!ablated("no-pooled-task"), !ablated("no-eager-step")};
     loop_ = Ref::borrow(loop);
-    base_context_ = Ref::steal(PyContext_CopyCurrent());
+    base_context_ = Ref::steal(PyContext_New());  // a request inherits nothing, as on a thread for I/O
     task_type_ = attribute("asyncio.tasks", "Task");
     coroutine_type_ = Ref::steal(make_request_coroutine_type());
     task_names_ = Ref::steal(Py_BuildValue("(ss)", "loop", "context"));
@@ -67,20 +69,24 @@ bool TaskPool::attach(Runner& runner, asioloop::LoopCore& core, PyObject* loop) 
     if (!current_tasks_ || !all) return false;
     listed_ = Ref::steal(PyObject_GetAttrString(all.get(), "data"));
     unlist_ = Ref::steal(PyObject_GetAttrString(all.get(), "_remove"));
-    if (!listed_ || !unlist_ || !PyDict_Check(current_tasks_.get()) || !PyAnySet_Check(listed_.get())) return false;
+    if (!listed_ || !unlist_ || !PyDict_Check(current_tasks_.get()) || !PyAnySet_Check(listed_.get()))
+        return false;
 #endif
     return base_context_ && task_type_ && coroutine_type_ && task_names_ && eager_names_;
 }
 
 void TaskPool::detach() {
+    // asyncio.Runner has cancelled them all; what did not end even so goes with the loop.
+    while (waiting_.next != &waiting_) RequestCoroutine::from(waiting_.next).let_go();
     if (spare_) {
         // Not "destroyed but pending": its coroutine has nothing to do and ends in the first step.
         Ref done = Ref::steal(PyObject_CallNoArgs(spare_->step.get()));
         if (!done) PyErr_WriteUnraisable(spare_->task.get());
     }
     spare_.reset();
-    for (Ref* r : {&spare_context_, &loop_, &base_context_, &task_type_, &task_names_, &eager_names_, &coroutine_type_,
-                   &current_tasks_, &enter_, &leave_, &register_, &unregister_, &listed_, &unlist_})
+    for (Ref* r :
+         {&spare_context_, &loop_, &base_context_, &task_type_, &task_names_, &eager_names_, &coroutine_type_,
+          &current_tasks_, &enter_, &leave_, &register_, &unregister_, &listed_, &unlist_})
         r->reset();
 }
 
@@ -109,7 +115,8 @@ void TaskPool::set_listed(Entry& e, bool on) {
     Ref done = Ref::steal(PyObject_CallOneArg(on ? register_.get() : unregister_.get(), e.task.get()));
     const bool ok = static_cast<bool>(done);
 #else
-    const bool ok = (on ? PySet_Add(listed_.get(), e.weakref.get()) : PySet_Discard(listed_.get(), e.weakref.get())) >= 0;
+    const bool ok =
+        (on ? PySet_Add(listed_.get(), e.weakref.get()) : PySet_Discard(listed_.get(), e.weakref.get())) >= 0;
 #endif
     if (!ok) PyErr_WriteUnraisable(e.task.get());
 }
@@ -146,37 +153,45 @@ void TaskPool::fail(asioserve::Exchange& x) {
 // [3.3-pooled-task]
 void TaskPool::run(ExchangePtr x) {
     gil.assert_held();
-    if (core_->has_task_factory || !ablations_.eager_step || (!ablations_.pooled_task && PY_VERSION_HEX >= 0x030C0000)) {
+    if (core_->has_task_factory || !ablations_.eager_step ||
+        (!ablations_.pooled_task && PY_VERSION_HEX >= 0x030C0000)) {
         Ref context = Ref::steal(PyContext_Copy(base_context_.get()));
         return spawn(std::move(x), context.get(), {});
     }
     if (!spare_ && !(spare_ = make())) return fail(*x);
     Entry& e = *spare_;
     make_current(e);
-    Ref coroutine = runner_->begin(*x);
+    RequestCoroutine& outer = RequestCoroutine::of(e.coroutine.get());
+    // There while it runs, so that the task shows the handler's frame and name.
+    outer.inner = runner_->begin(*x).release();
     Ref yielded;
-    while (coroutine) {
+    std::optional<Outcome> outcome;
+    while (outer.inner) {
         PyObject* given = nullptr;
+        Ref coroutine = Ref::borrow(outer.inner);
         const PySendResult status = PyIter_Send(coroutine.get(), Py_None, &given);
         if (status == PYGEN_NEXT) {
             yielded = Ref::steal(given);
             break;
         }
-        Outcome outcome = status == PYGEN_RETURN ? Outcome::returned(Ref::steal(given)) : Outcome::raised_now();
-        coroutine = runner_->finish(*x, outcome);
+        outcome = status == PYGEN_RETURN ? Outcome::returned(Ref::steal(given)) : Outcome::raised_now();
+        clear(outer.inner);
+        coroutine.reset();
+        outer.inner = runner_->finish(*x, *outcome).release();
     }
     make_idle(e);
-    if (coroutine) {
+    if (yielded) {
         made_.add();
-        RequestCoroutine::of(e.coroutine.get()).adopt(std::move(x), e.task.get(), std::move(coroutine), std::move(yielded));
+        outer.adopt(std::move(x), e.task, std::move(yielded));
     }
     // The task goes on by itself; or somebody has seen it, and must see it end.
     Entry used;
-    const bool on_its_own = RequestCoroutine::of(e.coroutine.get()).exchange != nullptr || !ablations_.pooled_task ||
-                            !e.task_then.unchanged(e.task.get());
+    const bool on_its_own =
+        outer.exchange != nullptr || !ablations_.pooled_task || !e.task_then.unchanged(e.task.get());
     if (on_its_own) {
         used = std::move(e);
         spare_.reset();
+        if (!outer.exchange && outcome) outer.conclude(used.task.get(), *outcome);
         Ref done = Ref::steal(PyObject_CallNoArgs(used.step.get()));
         if (!done) PyErr_WriteUnraisable(used.task.get());
     }
@@ -225,17 +240,19 @@ void TaskPool::spawn(ExchangePtr x, PyObject* context, Ref inner) {
         Ref create = Ref::steal(PyObject_GetAttrString(loop_.get(), "create_task"));
         Ref names = Ref::steal(Py_BuildValue("(s)", "context"));
         PyObject* with_context[] = {coroutine.get(), context};
-        if (create && names) task = Ref::steal(PyObject_Vectorcall(create.get(), with_context, 1, names.get()));
+        if (create && names)
+            task = Ref::steal(PyObject_Vectorcall(create.get(), with_context, 1, names.get()));
     } else if (!ablations_.pooled_task && PY_VERSION_HEX >= 0x030C0000) {
         task = Ref::steal(PyObject_Vectorcall(task_type_.get(), args, 1, eager_names_.get()));
     } else {
         task = Ref::steal(PyObject_Vectorcall(task_type_.get(), args, 1, task_names_.get()));
     }
-    // An eager task may have ended already; a task that waits is kept alive by what it waits for, or by the loop.
+    // An eager task may have ended already; a task that waits is kept alive by what it waits for, or by the
+    // loop.
     if (!task)
         PyErr_WriteUnraisable(loop_.get());  // the coroutine goes, and with it the exchange fails
     else if (c.exchange)
-        c.task = task.get();
+        c.keep(std::move(task));
 }
 
 }  // namespace stage

@@ -1,11 +1,12 @@
 // The pooled task: a real asyncio.Task whose first step is taken by us, before anybody has to pay for it.
 //
-// A Task is made ahead of time around an empty RequestCoroutine; the call_soon() of its first step is caught, not queued.
-// For a request it is made the current task, in its context, while the handler's coroutine takes its first step by
-// PyIter_Send. Nearly all handlers that never wait end right there: if the task and its context are then byte for byte
-// what they were, nobody has seen them, and the next request uses them again (saves about 1 µs a request). A handler that
-// waits goes on as that task: its first step is run, in which the RequestCoroutine hands over what the handler's
-// coroutine has yielded. So current_task(), timeout(), TaskGroup, cancel() and names are asyncio's own.
+// A Task is made ahead of time around an empty RequestCoroutine; the call_soon() of its first step is caught,
+// not queued. For a request it is made the current task, in its context, while the handler's coroutine takes
+// its first step by PyIter_Send. Nearly all handlers that never wait end right there: if the task and its
+// context are then byte for byte what they were, nobody has seen them, and the next request uses them again
+// (saves about 1 µs a request). A handler that waits goes on as that task: its first step is run, in which
+// the RequestCoroutine hands over what the handler's coroutine has yielded. So current_task(), timeout(),
+// TaskGroup, cancel() and names are asyncio's own.
 //
 // Threads: the loop's, GIL held.
 #pragma once
@@ -40,6 +41,12 @@ struct Ablations {
     bool eager_step = true;
 };
 
+/// A place in the list of tasks that are kept alive.
+struct TaskLink {
+    TaskLink* next = this;
+    TaskLink* previous = this;
+};
+
 class TaskPool {
   public:
     /// False with an exception set.
@@ -51,6 +58,8 @@ class TaskPool {
     /// Runs a plain function's request; goes on as a task if it comes to more (a streamed answer).
     void run_plain(asioserve::ExchangePtr x);
 
+    /// The tasks that wait, linked; asyncio itself holds a task only by what it waits for.
+    TaskLink& waiting() noexcept { return waiting_; }
     const asioserve::Counter& tasks() const noexcept { return made_; }
 
   private:
@@ -74,6 +83,7 @@ class TaskPool {
     asioloop::LoopCore* core_ = nullptr;
     Ablations ablations_;
     asioserve::Counter made_;
+    TaskLink waiting_;
     std::optional<Entry> spare_;
     asioserve::py::Ref spare_context_;
     Snapshot spare_context_then_;

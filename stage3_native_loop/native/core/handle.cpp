@@ -34,7 +34,8 @@ bool HandleClass::load() {
            offset_of(timer_.get(), "_scheduled", scheduled_);
 }
 
-bool HandleClass::fill(PyObject* h, PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const {
+bool HandleClass::fill(PyObject* h, PyObject* loop, PyObject* callback, PyObject* args,
+                       PyObject* context) const {
     slot(h, context_) = context ? new_reference(context) : PyContext_CopyCurrent();
     slot(h, callback_) = new_reference(callback);
     slot(h, args_) = new_reference(args);
@@ -51,7 +52,8 @@ Ref HandleClass::make(PyObject* loop, PyObject* callback, PyObject* args, PyObje
     return h;
 }
 
-Ref HandleClass::make_timer(PyObject* loop, double when, PyObject* callback, PyObject* args, PyObject* context) const {
+Ref HandleClass::make_timer(PyObject* loop, double when, PyObject* callback, PyObject* args,
+                            PyObject* context) const {
     Ref h = Ref::steal(PyType_GenericAlloc(reinterpret_cast<PyTypeObject*>(timer_.get()), 0));
     if (!h || !fill(h.get(), loop, callback, args, context)) return {};
     slot(h.get(), scheduled_) = new_reference(Py_False);

@@ -1,7 +1,7 @@
 // Native access to asyncio.Handle and asyncio.TimerHandle: made without __init__, run without _run().
 //
-// The handles are instances of asyncio's own classes, so that every program that looks at one finds what it expects.
-// Their fields are __slots__, whose offsets the class itself tells. GIL: held everywhere.
+// The handles are instances of asyncio's own classes, so that every program that looks at one finds what it
+// expects. Their fields are __slots__, whose offsets the class itself tells. GIL: held everywhere.
 #pragma once
 
 #include "common/python/ref.hpp"
@@ -17,7 +17,8 @@ class HandleClass {
     /// A new asyncio.Handle. `args` is a tuple; `context` null takes a copy of the current one.
     asioserve::py::Ref make(PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const;
     /// A new asyncio.TimerHandle that is not scheduled yet.
-    asioserve::py::Ref make_timer(PyObject* loop, double when, PyObject* callback, PyObject* args, PyObject* context) const;
+    asioserve::py::Ref make_timer(PyObject* loop, double when, PyObject* callback, PyObject* args,
+                                  PyObject* context) const;
 
     bool cancelled(PyObject* handle) const noexcept { return slot(handle, cancelled_) == Py_True; }
     PyObject* callback(PyObject* handle) const noexcept { return slot(handle, callback_); }

@@ -137,7 +137,8 @@ bool LoopCore::run() {
 void LoopCore::wait() {
     arm_timer();
     timer_fired_ = false;
-    // Set while the GIL is still held: whoever pushes a callback next has it, and then sees that it must wake us.
+    // Set while the GIL is still held: whoever pushes a callback next has it, and then sees that it must wake
+    // us.
     woken_ = false;
     blocked_ = true;
     release_gil();
@@ -151,7 +152,8 @@ void LoopCore::wait() {
 }
 
 void LoopCore::breathe() {
-    // Callbacks written in C never reach the place where CPython hands the GIL over: other threads would starve.
+    // Callbacks written in C never reach the place where CPython hands the GIL over: other threads would
+    // starve.
     if ((++turns_ & 15) != 0) return;
     const auto now = std::chrono::steady_clock::now();
     if (now - last_release_ < kSwitchInterval) return;
@@ -217,8 +219,10 @@ bool LoopCore::run_handle(PyObject* handle) {
     const double begin = timed ? time() : 0;
     if (PyContext_Enter(context.get()) < 0) return report(handle);
     auto* tuple = reinterpret_cast<PyTupleObject*>(args.get());
-    Ref result = Ref::steal(PyObject_Vectorcall(callback.get(), tuple->ob_item, static_cast<std::size_t>(Py_SIZE(tuple)), nullptr));
-    // Left before the error is reported: the exception handler is called in this context too, and may enter it.
+    Ref result = Ref::steal(PyObject_Vectorcall(callback.get(), tuple->ob_item,
+                                                static_cast<std::size_t>(Py_SIZE(tuple)), nullptr));
+    // Left before the error is reported: the exception handler is called in this context too, and may enter
+    // it.
     PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
     if (!result) PyErr_Fetch(&type, &value, &traceback);
     if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(handle);
@@ -238,7 +242,8 @@ bool LoopCore::run_handle(PyObject* handle) {
 }
 
 bool LoopCore::report(PyObject* handle) {
-    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) return false;
+    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
+        return false;
     PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);
@@ -246,7 +251,8 @@ bool LoopCore::report(PyObject* handle) {
     Ref t = Ref::steal(type), v = Ref::steal(value), tb = Ref::steal(traceback);
     Ref done = Ref::steal(PyObject_CallMethod(self_, "_callback_failed", "OO", handle, v.get()));
     if (done) return true;
-    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) return false;
+    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
+        return false;
     PyErr_WriteUnraisable(handle);
     return true;
 }

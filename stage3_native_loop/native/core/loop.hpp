@@ -1,11 +1,13 @@
-// The event loop: the turn, the GIL, the clock. Its Python face is loop_type.cpp, its file descriptors os/fd_watch.hpp.
+// The event loop: the turn, the GIL, the clock. Its Python face is loop_type.cpp, its file descriptors
+// os/fd_watch.hpp.
 //
-// Threads: one thread runs the loop (run()); that thread may hold the GIL or not, `gil_held_` says which. Under the
-// GIL and from any thread: call_soon_threadsafe, stop. Everything else: on the loop's thread, or while nobody runs it.
+// Threads: one thread runs the loop (run()); that thread may hold the GIL or not, `gil_held_` says which.
+// Under the GIL and from any thread: call_soon_threadsafe, stop. Everything else: on the loop's thread, or
+// while nobody runs it.
 //
-// A turn: [nothing is due] let the GIL go, end_turn() of the hook, one blocking wait · I/O that is ready · due timers ·
-// the callbacks that were due when the turn began · what the hook has put off. The GIL is taken by the first who
-// enters Python (ensure_gil) and stays held until the next blocking wait.
+// A turn: [nothing is due] let the GIL go, end_turn() of the hook, one blocking wait · I/O that is ready ·
+// due timers · the callbacks that were due when the turn began · what the hook has put off. The GIL is taken
+// by the first who enters Python (ensure_gil) and stays held until the next blocking wait.
 #pragma once
 
 #include <asio/executor_work_guard.hpp>
@@ -29,7 +31,8 @@ namespace asioloop {
 /// What a program that shares the loop's thread does at the seams of a turn.
 class TurnHook {
   public:
-    /// Before the thread may block: sends what has gathered. With or without the GIL. True: something became ready.
+    /// Before the thread may block: sends what has gathered. With or without the GIL. True: something became
+    /// ready.
     virtual bool end_turn() = 0;
     /// After the callbacks of the turn: what could not be done inside one. GIL held.
     virtual void run_deferred() = 0;
@@ -54,7 +57,8 @@ class LoopCore {
     LoopCore(const LoopCore&) = delete;
     LoopCore& operator=(const LoopCore&) = delete;
 
-    // --- scheduling: GIL held -------------------------------------------------------------------------------
+    // --- scheduling: GIL held
+    // -------------------------------------------------------------------------------
     /// New reference to the handle, or null with an exception set.
     PyObject* call_soon(PyObject* callback, PyObject* args, PyObject* context);
     PyObject* call_soon_threadsafe(PyObject* callback, PyObject* args, PyObject* context);
@@ -66,12 +70,14 @@ class LoopCore {
     void push_ready(Ready ready) { ready_.push(ready); }
     FdWatches& watches() noexcept { return watches_; }
 
-    /// While set, the next call_soon() stores its callback here instead of queueing it, and unsets this: how a Task is
-    /// made whose first step is taken elsewhere.
+    /// While set, the next call_soon() stores its callback here instead of queueing it, and unsets this: how
+    /// a Task is made whose first step is taken elsewhere.
     asioserve::py::Ref* capture = nullptr;
 
-    // --- the turn -------------------------------------------------------------------------------------------
-    /// Runs until stop(). GIL held. False with an exception set: SystemExit or KeyboardInterrupt left a callback.
+    // --- the turn
+    // -------------------------------------------------------------------------------------------
+    /// Runs until stop(). GIL held. False with an exception set: SystemExit or KeyboardInterrupt left a
+    /// callback.
     bool run();
     void stop() noexcept { stopping_ = true; }
     /// Forgets every callback, timer and descriptor. GIL held, not running.
@@ -79,7 +85,8 @@ class LoopCore {
     bool closed() const noexcept { return closed_; }
     bool running() const noexcept { return running_; }
 
-    // --- for those who share the thread ---------------------------------------------------------------------
+    // --- for those who share the thread
+    // ---------------------------------------------------------------------
     /// Makes sure that the GIL is held until the next blocking wait. Loop's thread, inside run().
     void ensure_gil() {
         if (!gil_held_) take_gil();
@@ -104,7 +111,8 @@ class LoopCore {
     const asioserve::Counter& wake_ups() const noexcept { return wake_ups_; }
 
     bool debug = false;
-    bool has_task_factory = false;        ///< set_task_factory() is in use: tasks are made by loop.create_task() only
+    bool has_task_factory =
+        false;  ///< set_task_factory() is in use: tasks are made by loop.create_task() only
     double slow_callback_duration = 0.1;  ///< seconds
 
     int traverse(visitproc visit, void* arg);

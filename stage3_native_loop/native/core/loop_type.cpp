@@ -1,4 +1,5 @@
-// The Python type _asioloop.LoopCore: argument parsing in front of LoopCore, for asioloop.Loop to derive from.
+// The Python type _asioloop.LoopCore: argument parsing in front of LoopCore, for asioloop.Loop to derive
+// from.
 #include <cstddef>
 #include <new>
 
@@ -12,8 +13,7 @@ using asioserve::py::Ref;
 namespace {
 
 struct LoopObject {
-    PyObject_HEAD
-    alignas(LoopCore) std::byte storage[sizeof(LoopCore)];
+    PyObject_HEAD alignas(LoopCore) std::byte storage[sizeof(LoopCore)];
     bool constructed;
 };
 
@@ -68,14 +68,17 @@ struct Call {
     Ref args;
     PyObject* context = nullptr;  // borrowed; null: none given
 
-    bool parse(const char* name, ModuleState& module, PyObject* const* values, Py_ssize_t n, Py_ssize_t skip, PyObject* names) {
+    bool parse(const char* name, ModuleState& module, PyObject* const* values, Py_ssize_t n, Py_ssize_t skip,
+               PyObject* names) {
         if (n < skip) {
-            PyErr_Format(PyExc_TypeError, "%s() missing %zd required positional argument%s", name, skip - n, skip - n == 1 ? "" : "s");
+            PyErr_Format(PyExc_TypeError, "%s() missing %zd required positional argument%s", name, skip - n,
+                         skip - n == 1 ? "" : "s");
             return false;
         }
         for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); ++i) {
             if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, i), "context") != 0) {
-                PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", name, PyTuple_GET_ITEM(names, i));
+                PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", name,
+                             PyTuple_GET_ITEM(names, i));
                 return false;
             }
             if (values[n + i] != Py_None) context = values[n + i];
@@ -86,7 +89,8 @@ struct Call {
         }
         args = Ref::steal(PyTuple_New(n - skip));
         if (!args) return false;
-        for (Py_ssize_t i = skip; i < n; ++i) PyTuple_SET_ITEM(args.get(), i - skip, new_reference(values[i]));
+        for (Py_ssize_t i = skip; i < n; ++i)
+            PyTuple_SET_ITEM(args.get(), i - skip, new_reference(values[i]));
         return true;
     }
 };
@@ -94,12 +98,14 @@ struct Call {
 /// In debug mode asyncio checks more and remembers where a handle was made; that part is Python's.
 bool debug_check(PyObject* self, PyObject* callback, const char* method, bool check_thread) {
     if (!core(self).debug) return true;
-    Ref done = Ref::steal(PyObject_CallMethod(self, "_debug_check", "OsO", callback, method, check_thread ? Py_True : Py_False));
+    Ref done = Ref::steal(PyObject_CallMethod(self, "_debug_check", "OsO", callback, method,
+                                              check_thread ? Py_True : Py_False));
     return static_cast<bool>(done);
 }
 
 PyObject* with_traceback(PyObject* self, PyObject* handle) {
-    if (!handle || !core(self).debug) return handle;
+    // None: the callback was captured, no handle was made.
+    if (!handle || handle == Py_None || !core(self).debug) return handle;
     Ref h = Ref::steal(handle);
     Ref stack = Ref::steal(PyObject_CallMethod(self, "_source_traceback", nullptr));
     if (!stack) return nullptr;
@@ -121,7 +127,8 @@ PyObject* call_soon_threadsafe(PyObject* self, PyObject* const* values, Py_ssize
     return with_traceback(self, core(self).call_soon_threadsafe(values[0], call.args.get(), call.context));
 }
 
-PyObject* call_timer(PyObject* self, const char* name, bool later, PyObject* const* values, Py_ssize_t n, PyObject* names) {
+PyObject* call_timer(PyObject* self, const char* name, bool later, PyObject* const* values, Py_ssize_t n,
+                     PyObject* names) {
     Call call;
     if (!call.parse(name, *state_of(Py_TYPE(self)), values, n, 2, names)) return nullptr;
     if (values[0] == Py_None) {
@@ -143,7 +150,9 @@ PyObject* call_at(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObjec
     return call_timer(self, "call_at", false, values, n, names);
 }
 
-PyObject* loop_time(PyObject*, PyObject*) { return PyFloat_FromDouble(LoopCore::time()); }
+PyObject* loop_time(PyObject*, PyObject*) {
+    return PyFloat_FromDouble(LoopCore::time());
+}
 
 PyObject* timer_cancelled(PyObject* self, PyObject*) {
     core(self).timer_cancelled();
@@ -159,8 +168,12 @@ PyObject* stop(PyObject* self, PyObject*) {
     return new_reference(Py_None);
 }
 
-PyObject* is_running(PyObject* self, PyObject*) { return PyBool_FromLong(core(self).running()); }
-PyObject* get_debug(PyObject* self, PyObject*) { return PyBool_FromLong(core(self).debug); }
+PyObject* is_running(PyObject* self, PyObject*) {
+    return PyBool_FromLong(core(self).running());
+}
+PyObject* get_debug(PyObject* self, PyObject*) {
+    return PyBool_FromLong(core(self).debug);
+}
 
 PyObject* set_core_debug(PyObject* self, PyObject* args) {
     int on = 0;
@@ -212,19 +225,28 @@ PyObject* set_watch(PyObject* self, PyObject* const* values, Py_ssize_t n, bool 
     return result.release();
 }
 
-PyObject* add_reader(PyObject* self, PyObject* const* v, Py_ssize_t n) { return set_watch(self, v, n, false); }
-PyObject* add_writer(PyObject* self, PyObject* const* v, Py_ssize_t n) { return set_watch(self, v, n, true); }
+PyObject* add_reader(PyObject* self, PyObject* const* v, Py_ssize_t n) {
+    return set_watch(self, v, n, false);
+}
+PyObject* add_writer(PyObject* self, PyObject* const* v, Py_ssize_t n) {
+    return set_watch(self, v, n, true);
+}
 
 PyObject* remove_watch(PyObject* self, PyObject* file, bool write) {
     if (core(self).closed()) return new_reference(Py_False);
-    // A number is taken as it is: the descriptor may be closed already, and the callback must go all the same.
+    // A number is taken as it is: the descriptor may be closed already, and the callback must go all the
+    // same.
     const int fd = PyObject_AsFileDescriptor(file);
     if (fd < 0) return nullptr;
     return PyBool_FromLong(core(self).watches().remove(fd, write));
 }
 
-PyObject* remove_reader(PyObject* self, PyObject* file) { return remove_watch(self, file, false); }
-PyObject* remove_writer(PyObject* self, PyObject* file) { return remove_watch(self, file, true); }
+PyObject* remove_reader(PyObject* self, PyObject* file) {
+    return remove_watch(self, file, false);
+}
+PyObject* remove_writer(PyObject* self, PyObject* file) {
+    return remove_watch(self, file, true);
+}
 
 template <class F>
 PyCFunction as_method(F f) {
@@ -233,14 +255,19 @@ PyCFunction as_method(F f) {
 
 PyMethodDef methods[] = {
     {"call_soon", as_method(&call_soon), METH_FASTCALL | METH_KEYWORDS,
-     "call_soon(callback, *args, context=None)\n--\n\nRun the callback in the next turn of the loop. Loop's thread only."},
+     "call_soon(callback, *args, context=None)\n--\n\nRun the callback in the next turn of the loop. Loop's "
+     "thread only."},
     {"call_soon_threadsafe", as_method(&call_soon_threadsafe), METH_FASTCALL | METH_KEYWORDS,
-     "call_soon_threadsafe(callback, *args, context=None)\n--\n\nLike call_soon, from any thread; one wake-up however many calls."},
+     "call_soon_threadsafe(callback, *args, context=None)\n--\n\nLike call_soon, from any thread; one "
+     "wake-up however many calls."},
     {"call_later", as_method(&call_later), METH_FASTCALL | METH_KEYWORDS,
-     "call_later(delay, callback, *args, context=None)\n--\n\nRun the callback after delay seconds, never early."},
+     "call_later(delay, callback, *args, context=None)\n--\n\nRun the callback after delay seconds, never "
+     "early."},
     {"call_at", as_method(&call_at), METH_FASTCALL | METH_KEYWORDS,
-     "call_at(when, callback, *args, context=None)\n--\n\nRun the callback at `when` on the loop's clock (time())."},
-    {"time", &loop_time, METH_NOARGS, "time()\n--\n\nSeconds on the loop's clock, which is time.monotonic()'s."},
+     "call_at(when, callback, *args, context=None)\n--\n\nRun the callback at `when` on the loop's clock "
+     "(time())."},
+    {"time", &loop_time, METH_NOARGS,
+     "time()\n--\n\nSeconds on the loop's clock, which is time.monotonic()'s."},
     {"stop", &stop, METH_NOARGS, "stop()\n--\n\nEnd run_forever() after the turn under way."},
     {"is_running", &is_running, METH_NOARGS, "is_running()\n--\n\nTrue while run_forever() runs."},
     {"get_debug", &get_debug, METH_NOARGS, "get_debug()\n--\n\nTrue in debug mode."},
@@ -258,7 +285,8 @@ PyMethodDef methods[] = {
 };
 
 PyType_Slot slots[] = {
-    {Py_tp_doc, const_cast<char*>("The native part of asioloop.Loop: turn, timers, callbacks, file descriptors.")},
+    {Py_tp_doc,
+     const_cast<char*>("The native part of asioloop.Loop: turn, timers, callbacks, file descriptors.")},
     {Py_tp_new, reinterpret_cast<void*>(&loop_new)},
     {Py_tp_dealloc, reinterpret_cast<void*>(&loop_dealloc)},
     {Py_tp_traverse, reinterpret_cast<void*>(&loop_traverse)},
@@ -268,12 +296,18 @@ PyType_Slot slots[] = {
 };
 
 PyType_Spec spec = {
-    "_asioloop.LoopCore", sizeof(LoopObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots,
+    "_asioloop.LoopCore",
+    sizeof(LoopObject),
+    0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    slots,
 };
 
 }  // namespace
 
-PyObject* make_loop_type(PyObject* module) { return PyType_FromModuleAndSpec(module, &spec, nullptr); }
+PyObject* make_loop_type(PyObject* module) {
+    return PyType_FromModuleAndSpec(module, &spec, nullptr);
+}
 
 LoopCore* core_of(PyObject* loop) {
     ModuleState* module = state_of(Py_TYPE(loop));

@@ -8,7 +8,9 @@ using asioserve::py::Ref;
 
 namespace {
 
-ModuleState& state(PyObject* module) { return *static_cast<ModuleState*>(PyModule_GetState(module)); }
+ModuleState& state(PyObject* module) {
+    return *static_cast<ModuleState*>(PyModule_GetState(module));
+}
 
 int exec(PyObject* module) {
     ModuleState& s = *new (PyModule_GetState(module)) ModuleState();
@@ -31,7 +33,8 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
 
 void free_module(void* module) {
     // Null when exec was never reached.
-    if (auto* s = static_cast<ModuleState*>(PyModule_GetState(static_cast<PyObject*>(module)))) s->~ModuleState();
+    if (auto* s = static_cast<ModuleState*>(PyModule_GetState(static_cast<PyObject*>(module))))
+        s->~ModuleState();
 }
 
 PyModuleDef_Slot slots[] = {
@@ -66,4 +69,6 @@ ModuleState* state_of(PyTypeObject* loop_type) {
 
 }  // namespace asioloop
 
-PyObject* PyInit__asioloop() { return PyModuleDef_Init(&asioloop::definition); }
+PyObject* PyInit__asioloop() {
+    return PyModuleDef_Init(&asioloop::definition);
+}

@@ -5,7 +5,8 @@
 
 namespace asioloop {
 
-/// The module's state by any loop object (an instance of LoopCore or of a subclass); null with an exception set.
+/// The module's state by any loop object (an instance of LoopCore or of a subclass); null with an exception
+/// set.
 ModuleState* state_of(PyTypeObject* loop_type);
 
 /// Makes the type LoopCore for the module. New reference, null with an exception set.

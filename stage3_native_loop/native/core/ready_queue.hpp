@@ -12,7 +12,8 @@ namespace asioloop {
 
 struct FdWatch;
 
-/// A callback that is due. `watch` is set for add_reader and add_writer: it is armed again once the callback has run.
+/// A callback that is due. `watch` is set for add_reader and add_writer: it is armed again once the callback
+/// has run.
 struct Ready {
     PyObject* handle = nullptr;  ///< an asyncio.Handle; the entry owns the reference
     FdWatch* watch = nullptr;

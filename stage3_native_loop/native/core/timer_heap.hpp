@@ -1,4 +1,5 @@
-// Timers by due time: a binary heap with lazy cancellation. Takes `now`, asks no clock: tests step it by hand.
+// Timers by due time: a binary heap with lazy cancellation. Takes `now`, asks no clock: tests step it by
+// hand.
 //
 // Threads: none of its own; the loop uses it under the GIL.
 #pragma once
@@ -45,7 +46,8 @@ class TimerHeap {
     /// Removes what `dead(payload)` says is dead, which also disposes of it. O(n).
     template <class Dead>
     void compact(Dead dead) {
-        heap_.erase(std::remove_if(heap_.begin(), heap_.end(), [&](Entry& e) { return dead(e.payload); }), heap_.end());
+        heap_.erase(std::remove_if(heap_.begin(), heap_.end(), [&](Entry& e) { return dead(e.payload); }),
+                    heap_.end());
         std::make_heap(heap_.begin(), heap_.end(), later);
         cancelled_ = 0;
     }

@@ -57,7 +57,8 @@ bool FdWatches::remove(int fd, bool write) {
     FdWatch::Side& side = watch->side(write);
     if (!side.handle) return false;
     cancel_and_drop(side.handle);
-    // The descriptor is the caller's, who may close it next: nothing of ours may stay registered for its number.
+    // The descriptor is the caller's, who may close it next: nothing of ours may stay registered for its
+    // number.
     if (!watch->reader.handle && !watch->writer.handle) {
         watches_.erase(fd);
         watch->closed = true;
@@ -70,11 +71,12 @@ void FdWatches::arm(FdWatch& watch, bool write) {
     FdWatch::Side& side = watch.side(write);
     if (watch.closed || side.armed || side.queued || !side.handle) return;
     side.armed = true;
-    watch.descriptor.async_wait(write ? asio::posix::descriptor_base::wait_write : asio::posix::descriptor_base::wait_read,
-                                [this, keep = watch.shared_from_this(), write](const asio::error_code& ec) {
-                                    keep->side(write).armed = false;
-                                    if (!keep->closed && ec != asio::error::operation_aborted) event(*keep, write);
-                                });
+    watch.descriptor.async_wait(
+        write ? asio::posix::descriptor_base::wait_write : asio::posix::descriptor_base::wait_read,
+        [this, keep = watch.shared_from_this(), write](const asio::error_code& ec) {
+            keep->side(write).armed = false;
+            if (!keep->closed && ec != asio::error::operation_aborted) event(*keep, write);
+        });
 }
 
 void FdWatches::event(FdWatch& watch, bool write) {

@@ -1,8 +1,9 @@
 // add_reader and add_writer over asio::posix::stream_descriptor, level-triggered as asyncio promises.
 //
-// A wait is armed for one event; it is armed again once the callback has run (epoll_ctl MOD reports a descriptor that is
-// still ready at once), so a callback that leaves data behind is called again and a turn never queues one twice.
-// Threads: under the GIL, except event(), which the loop's thread enters from Asio and which takes the GIL itself.
+// A wait is armed for one event; it is armed again once the callback has run (epoll_ctl MOD reports a
+// descriptor that is still ready at once), so a callback that leaves data behind is called again and a turn
+// never queues one twice. Threads: under the GIL, except event(), which the loop's thread enters from Asio
+// and which takes the GIL itself.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -37,8 +38,8 @@ struct FdWatch : std::enable_shared_from_this<FdWatch> {
 class FdWatches {
   public:
     FdWatches(LoopCore& loop, asio::io_context& io) : loop_(loop), io_(io) {}
-    /// Sets the callback of one side, in place of an earlier one, which is cancelled. Takes `handle` over. False with
-    /// an exception set: the descriptor cannot be watched.
+    /// Sets the callback of one side, in place of an earlier one, which is cancelled. Takes `handle` over.
+    /// False with an exception set: the descriptor cannot be watched.
     bool set(int fd, bool write, asioserve::py::Ref handle);
     /// True when there was a callback. It is cancelled.
     bool remove(int fd, bool write);
