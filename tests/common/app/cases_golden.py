@@ -24,7 +24,7 @@ def golden_app() -> Any:
         name: getattr(asioserve, name)
         for name in ("App", "HTTPException", "Query", "Header", "Cookie", "Body")
     }
-    exec(compile((HERE / "golden_app.py").read_text(), "golden_app.py", "exec"), names)  # noqa: S102
+    exec(compile((HERE / "golden_app.py").read_text(), "golden_app.py", "exec"), names)
     return names["app"]
 
 
@@ -38,9 +38,7 @@ def differs_on_purpose(row: dict[str, Any]) -> bool:
     if any(int(n) > 2**64 - 1 or int(n) < -(2**63) for n in re.findall(r"-?\d{19,}", body)):
         return "int_parsing_size" not in body
     # A 204 has no body, so it has no content type either.
-    if row["answer"]["status"] == 204 and row["method"] == "DELETE":
-        return True
-    return False
+    return bool(row["answer"]["status"] == 204 and row["method"] == "DELETE")
 
 
 def check(prefixes: tuple[str, ...], two_threads: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from typing import Annotated, Any
 
@@ -329,10 +330,8 @@ def test_disconnect_cancels_only_where_it_was_asked_for(two_threads: bool) -> No
             await server.jobs()
             assert server.native.cancels == int(wanted)
             task.cancel()
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await task
-            except asyncio.CancelledError:
-                pass
 
         server.run(main)
         x.abort()

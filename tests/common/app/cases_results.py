@@ -121,14 +121,14 @@ def test_forged_headers_become_a_500_and_a_log_entry(two_threads: bool) -> None:
     @app.get("/{which}")
     def bad(which: int) -> Any:
         response = asioserve.Response(b"x")
-        name, value = [
+        forged: list[Any] = [
             (b"x-a", b"1\r\nset-cookie: a=b"),
             (b"x a", b"1"),
             (b"x-a", b"\x00"),
             (b"", b"1"),
             ("x", "y"),
-        ][which]
-        response.raw_headers.append((name, value))
+        ]
+        response.raw_headers.append(forged[which])
         return response
 
     server = Server(app, two_threads)
@@ -164,12 +164,9 @@ def test_what_cannot_be_encoded_becomes_a_500(two_threads: bool) -> None:
 
 
 def test_a_status_that_cannot_be_sent_becomes_a_500(two_threads: bool) -> None:
-    results = {
-        "early": asioserve.Response(b"", 101),
-        "high": asioserve.Response(b"", 200),
-        "pair": ("x", 100),
-    }
-    results["high"].status_code = 1000
+    high = asioserve.Response(b"", 200)
+    high.status_code = 1000
+    results = {"early": asioserve.Response(b"", 101), "high": high, "pair": ("x", 100)}
     server, answers = _answers(results, two_threads)
     assert [answers[n].status for n in results] == [500, 500, 500]
     assert len(server.native.errors) == 3

@@ -38,7 +38,7 @@ class Server:
         while step is not None:
             try:
                 value, ok = await step, True
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:
                 value, ok = error, False
             step = x.finish(value, ok)
 
@@ -80,7 +80,7 @@ class Server:
                 while step is not None:
                     try:
                         value, ok = await step, True
-                    except BaseException as error:  # noqa: BLE001
+                    except BaseException as error:
                         value, ok = error, False
                     step = x.finish(value, ok)
 
