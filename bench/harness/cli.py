@@ -158,6 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         servers_of(wanted)  # refuses a target that is not there yet, before anything is started
         if options.only_check:
+            print(options.target)
             return 0
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         build = options.build_dir or ROOT / "build" / f"release-{version}"

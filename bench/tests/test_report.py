@@ -5,7 +5,7 @@ import pytest
 
 from bench.harness.errors import BenchError
 from bench.report import figures, html, markdown, svg, text
-from bench.tests.samples import a_full_result
+from bench.tests.samples import a_full_result, a_result, a_round, a_row
 
 
 def test_the_terminals_table_has_every_row_and_the_refused_ones_reason() -> None:
@@ -105,3 +105,10 @@ def test_ticks_are_round_and_do_not_leave_the_plot(top: float, last: float) -> N
 )
 def test_times_have_a_unit_that_suits_them(value: float | None, words: str) -> None:
     assert figures.micros(value) == words
+
+
+def test_the_first_stage_is_compared_with_the_floor_and_only_like_rates_are() -> None:
+    floor = a_row("floor", [], rounds=[a_round(n, 4.0, wrk_rate=None) for n in range(9)])
+    page = text.render(a_result([floor, a_row("stage1", [20.0] * 9)], target="stage1"))
+    assert "Stage 1 against floor:" in page
+    assert "async def that never waits: 20.0 instead of 4.0 µs of CPU each (+400%)" in page
