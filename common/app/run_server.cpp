@@ -4,6 +4,7 @@
 
 #include <asio/version.hpp>
 #include <cstdlib>
+#include <optional>
 #include <string_view>
 
 #include "common/app/access_log.hpp"
@@ -21,6 +22,9 @@
 namespace asioserve::app {
 
 namespace {
+
+/// A flag or an environment that cannot be followed.
+constexpr int wrong_usage = 2;
 
 /// A part that the bench leaves away: ASIOSERVE_ABLATE is a list of names.
 bool ablated(std::string_view part) {
@@ -163,6 +167,7 @@ int run_app(const Process& p) ASIOSERVE_REQUIRES(py::gil) {
     AppHandler handler(handler_options(o, p.log));
     handler.load(loaded.app.get());
     p.signals.install();
+    p.supervisor.say("imported");
 
     // Who is asked: the app's handler, behind what only tests and supervised servers need.
     FaultyHandler faulty(handler, o.faults);
@@ -186,10 +191,16 @@ int run(const options::Options& o, int stage, const MakeRunner& make_runner, con
     asio::io_context io(ASIO_CONCURRENCY_HINT_UNSAFE_IO);
     SupervisorPipe supervisor(io, o.supervisor_fd);
     Signals signals(io, {.supervised = supervisor.supervised(), .drain_time = o.limits.drain_time});
-    py::Interpreter python(interpreter_options(o));
+    std::optional<py::Interpreter> python;
+    try {
+        python.emplace(interpreter_options(o));
+    } catch (const std::exception& error) {
+        log.error(error.what());
+        return wrong_usage;  // the environment is at fault: no other stage would do better
+    }
     py::gil.assert_held();
     const int code = run_app({o, stage, make_runner, log, io, sockets, signals, supervisor});
-    return python.finalise() || code != 0 ? code : 120;
+    return python->finalise() || code != 0 ? code : 120;
 }
 
 }  // namespace
@@ -206,7 +217,7 @@ int run_server(int argc, char** argv, int stage, const MakeRunner& make_runner) 
         if (!parsed.options.env_file.empty()) load_env_file(parsed.options.env_file);
     } catch (const std::exception& error) {
         log.error(error.what());
-        return 2;  // as for any other flag that cannot be followed
+        return wrong_usage;
     }
     try {
         return run(parsed.options, stage, make_runner, log);
