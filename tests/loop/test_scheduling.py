@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 
+import asioloop
 import pytest
 
 
@@ -263,7 +264,7 @@ def test_a_running_loop_is_not_run_again_nor_closed(runner: asyncio.Runner) -> N
     async def main() -> None:
         loop = asyncio.get_running_loop()
         with pytest.raises(RuntimeError, match="already running"):
-            loop.run_forever()
+            loop.run_until_complete(loop.create_future())
         with pytest.raises(RuntimeError, match="Cannot close a running event loop"):
             loop.close()
 
@@ -299,8 +300,8 @@ def _error_of(call: object) -> BaseException | None:
     return None
 
 
-def test_a_loop_that_is_dropped_without_a_run_is_collected(runner: asyncio.Runner) -> None:
-    loop = type(runner.get_loop())()
+def test_a_loop_that_is_dropped_without_a_run_is_collected() -> None:
+    loop = asioloop.new_event_loop()
     loop.call_soon(lambda: loop)
     loop.call_later(1000, lambda: loop)
     ref = weakref.ref(loop)
