@@ -77,6 +77,7 @@ void Child::hear(Message message) {
     switch (message) {
         case Message::leaving:
             leaving_ = true;
+            if (alive_) events_.child_leaving(*this);
             return;
         case Message::failed_startup:
             startup_failed_ = true;
@@ -92,10 +93,11 @@ void Child::hear(Message message) {
     if (message == Message::proved || message == Message::ready) proved_ = true;
     if (phase_ == Phase::draining) return;
     if (message == Message::importing) phase_ = Phase::importing;
+    if (message == Message::imported) phase_ = Phase::imported;
     if (message == Message::proving) phase_ = Phase::proving;
     if (message == Message::proved) phase_ = Phase::proved;
     if (message == Message::ready) phase_ = Phase::serving;
-    if (phase_ == Phase::proving) expect(times_.proof);
+    if (phase_ == Phase::imported || phase_ == Phase::proving) expect(times_.proof);
     if (phase_ == Phase::serving) expect(times_.beat);
     // The app's own code runs now, and nobody can know how long that takes.
     if (phase_ == Phase::importing || phase_ == Phase::proved) deadline_ = Clock::time_point::max();
@@ -120,8 +122,7 @@ void Child::deadline_reached() {
     if (late < Clock::duration::zero()) return arm();
     // Both of us may have been stopped for a while (SIGSTOP, a frozen container): then it gets its time
     // again.
-    if (late > seconds(2))
-        return expect(phase_ == Phase::starting || phase_ == Phase::proving ? times_.proof : times_.beat);
+    if (late > seconds(2)) return expect(phase_ >= Phase::serving ? times_.beat : times_.proof);
     // What it said is perhaps still unread, as this timer came first.
     const auto before = deadline_;
     read_now();

@@ -23,6 +23,8 @@ class ChildEvents {
     virtual ~ChildEvents() = default;
     /// It accepts connections.
     virtual void child_ready(Child& child) = 0;
+    /// Its app wants to end: it drains, and its exit code is meant.
+    virtual void child_leaving(Child& child) = 0;
     /// It did not do in time what was expected of it; `why` completes "stage 3 …".
     virtual void child_overdue(Child& child, const std::string& why) = 0;
 };
@@ -38,7 +40,7 @@ class Child : public std::enable_shared_from_this<Child> {
   public:
     using Clock = std::chrono::steady_clock;
     /// How far it has come.
-    enum class Phase { starting, importing, proving, proved, serving, draining };
+    enum class Phase { starting, importing, imported, proving, proved, serving, draining };
 
     Child(asio::io_context& io, int stage, Launched launched, ChildTimes times, ChildEvents& events);
     ~Child();
@@ -49,8 +51,8 @@ class Child : public std::enable_shared_from_this<Child> {
     void watch();
     /// Sends a signal, as long as it has not been waited for.
     void signal(int number);
-    /// Sends `number` (SIGTERM, SIGINT); from now on only its end is expected, within the time for draining
-    /// as long as it shows signs of life.
+    /// Sends `number` (SIGTERM, SIGINT, 0 for none as it drains anyway); from now on only its end is
+    /// expected, within the time for draining as long as it shows signs of life.
     void drain(int number);
     /// SIGKILL for it and what else is in its process group: its subprocesses would outlive it.
     void kill();

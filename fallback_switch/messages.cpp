@@ -9,8 +9,9 @@
 namespace asioserve::fallback {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Message>, 7> words{{
+constexpr std::array<std::pair<std::string_view, Message>, 8> words{{
     {"importing", Message::importing},
+    {"imported", Message::imported},
     {"proving", Message::proving},
     {"proved", Message::proved},
     {"failed startup", Message::failed_startup},
@@ -43,6 +44,8 @@ std::string_view describe(Message message) noexcept {
     switch (message) {
         case Message::importing:
             return "says that it imports the app";
+        case Message::imported:
+            return "says that it has imported the app";
         case Message::proving:
             return "says that it proves itself";
         case Message::proved:

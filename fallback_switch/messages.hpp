@@ -12,6 +12,7 @@ namespace asioserve::fallback {
 /// One line of the pipe. In this order, `beat` each second once it is ready.
 enum class Message {
     importing,       ///< `importing`: from here on it may be the app that takes time or ends the process
+    imported,        ///< `imported`: what goes wrong now is not the app's doing
     proving,         ///< `proving`: the canaries run; no app code until `proved`
     proved,          ///< `proved`
     failed_startup,  ///< `failed startup`: the app's lifespan raised; exit code 3 follows

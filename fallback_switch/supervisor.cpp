@@ -28,12 +28,13 @@ std::string name_of(const Child& child) {
 /// The app, or how it was called, is at fault: every other stage would end the same way. Only for a child
 /// that never accepted connections.
 bool no_fault_of_the_stage(const Child& child, int status) {
-    if (child.startup_failed()) return true;
+    if (child.startup_failed() || child.leaving()) return true;
     if (!WIFEXITED(status)) return false;
     const int code = WEXITSTATUS(status);
-    using Phase = Child::Phase;
-    return child.leaving() || code == app_failed ||
-           (code == wrong_usage && child.phase() == Phase::starting) || child.phase() == Phase::importing;
+    // Before the import: a flag, a file or an environment that is wrong. A program that the system cannot
+    // load (127) or that aborts is another matter.
+    if (child.phase() == Child::Phase::starting) return code == 1 || code == wrong_usage;
+    return child.phase() == Child::Phase::importing || code == app_failed;
 }
 
 }  // namespace
@@ -82,6 +83,15 @@ void Supervisor::child_ready(Child& child) {
         last_event_ = name_of(child) + " took over from " + name_of(*before);
     }
     answer_switch("ok " + name_of(stage_) + " serves, pid " + std::to_string(child.pid()));
+}
+
+void Supervisor::child_leaving(Child& child) {
+    if (ending_ != Ending::no) return;
+    spdlog::info("{} ends, as the app asked", name_of(child));
+    begin_ending(&child);
+    child.drain(0);
+    for (const ChildPtr& other : {serving_, incoming_})
+        if (other != nullptr && other.get() != &child) other->drain(SIGTERM);
 }
 
 void Supervisor::child_overdue(Child& child, const std::string& why) {
@@ -287,28 +297,30 @@ void Supervisor::end(int signal) {
         for (const ChildPtr& child : children()) child->kill();
         return end_if_empty();
     }
-    ending_ = Ending::gently;
-    pause_.cancel();
-    answer_switch("error it is shutting down");
     spdlog::info("{}: shutting down", signal == SIGINT ? "SIGINT" : "SIGTERM");
-    const ChildPtr main = serving_ != nullptr ? serving_ : incoming_;
-    code_from_ = main != nullptr ? main->pid() : 0;
+    begin_ending(serving_ != nullptr ? serving_.get() : incoming_.get());
     drain_all(signal);
 }
 
-void Supervisor::end_with(int code, const std::string& why) {
+void Supervisor::begin_ending(const Child* whose_code) {
     ending_ = Ending::gently;
+    if (whose_code != nullptr) code_from_ = whose_code->pid();
+    pause_.cancel();
+    answer_switch("error it is shutting down");
+    hooks_.ending();
+}
+
+void Supervisor::end_with(int code, const std::string& why) {
     exit_code_ = code;
     last_event_ = why;
-    pause_.cancel();
     spdlog::log(code == 0 ? spdlog::level::info : spdlog::level::critical, "{}: ending with code {}", why,
                 code);
     answer_switch("error " + why);
+    begin_ending(nullptr);
     drain_all(SIGTERM);
 }
 
 void Supervisor::drain_all(int signal) {
-    hooks_.ending();
     // Those that drain have had their signal; a second one would cut what they still answer.
     if (serving_ != nullptr) serving_->drain(signal);
     if (incoming_ != nullptr) incoming_->drain(signal);

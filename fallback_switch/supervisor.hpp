@@ -43,6 +43,7 @@ class Supervisor : public ChildEvents {
     int exit_code() const noexcept { return exit_code_; }
 
     void child_ready(Child& child) override;
+    void child_leaving(Child& child) override;
     void child_overdue(Child& child, const std::string& why) override;
 
   private:
@@ -67,6 +68,7 @@ class Supervisor : public ChildEvents {
 
     void end(int signal);
     void end_with(int code, const std::string& why);
+    void begin_ending(const Child* whose_code);
     void drain_all(int signal);
     void end_if_empty();
     std::vector<ChildPtr> children() const;

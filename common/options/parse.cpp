@@ -16,7 +16,7 @@ constexpr const char* footer =
     "set by the variable ASIOSERVE_FOO_BAR, or by FOO-BAR = … in the file of --config; the command line "
     "wins, then the\n"
     "environment. What comes after -- is the app's own sys.argv[1:].\n"
-    "def handlers run in line by default and BLOCK the I/O thread meanwhile: use async def, or --sync pool.";
+    "def handlers run in line by default and block the I/O thread meanwhile: use async def, or --sync pool.";
 
 constexpr const char* switching =
     "\n\nWhile it serves:  asioserve switch --to N   another stage takes over, no request is lost\n"
@@ -82,8 +82,9 @@ std::string explain(const CLI::ParseError& error, const CLI::App& app,
         // The word before an unknown flag's value is the mistake, not the value that is left over.
         return flag != words.end() ? "unknown flag " + *flag : "more than one APP: " + what;
     }
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::FileError)) return "--config: " + text;
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError))
-        return "which app? Give it as module:attr or file.py:attr";
+        return "APP is missing: give it as module:attr or file.py:attr";
     const auto begin = std::min(text.find("--"), text.size());
     const std::string flag = text.substr(begin, text.find_first_of(": ", begin) - begin);
     const CLI::Option* option = app.get_option_no_throw(flag);
@@ -101,7 +102,7 @@ bool of_the_supervisor(const CLI::Option& option) {
 
 /// Checks that need more than one flag; empty: fine.
 std::string contradiction(const Options& o) {
-    if (o.app.empty()) return "which app? Give it as module:attr or file.py:attr";
+    if (o.app.empty()) return "APP is missing: give it as module:attr or file.py:attr";
     const Supervision& s = o.supervision;
     if (s.proof_time.count() == 0 || s.beat_time.count() == 0)
         return "--proof-timeout and --beat-timeout cannot be 0";

@@ -1,7 +1,9 @@
 """A stage's server as the supervisor sees one: the pipe's lines, the sockets, the signals; and misbehaviour on demand.
 
 FAKE_STAGE_<n> holds words for stage n, separated by commas:
-    unproved=CODE     exits with CODE before it has proved itself
+    wrong=CODE        exits with CODE at once
+    no-loop=CODE      exits with CODE between the import and the proof
+    unproved=CODE     exits with CODE when it ought to prove itself
     mute              never proves itself
     no-import=CODE    exits with CODE while the app is imported
     slow-import       waits for the file FAKE_GATE before it goes on from the import
@@ -58,8 +60,8 @@ def rise() -> None:
         if os.fork() == 0:
             time.sleep(0.2)
         os._exit(0)
-    if "unproved" in WORDS:
-        sys.exit(int(WORDS["unproved"]))
+    if "wrong" in WORDS:
+        sys.exit(int(WORDS["wrong"]))
     if "mute" in WORDS:
         signal.pause()
     say("importing")
@@ -67,7 +69,12 @@ def rise() -> None:
         sys.exit(int(WORDS["no-import"]))
     if "slow-import" in WORDS:
         gate()
+    say("imported")
+    if "no-loop" in WORDS:
+        sys.exit(int(WORDS["no-loop"]))
     say("proving")
+    if "unproved" in WORDS:
+        sys.exit(int(WORDS["unproved"]))
     say("a line of some later version")
     say("proved")
     if "startup-crash" in WORDS:

@@ -20,10 +20,10 @@ std::vector<Message> all(MessageReader& reader) {
 
 TEST(MessageReader, KnowsEachWord) {
     MessageReader reader;
-    reader.append("importing\nproving\nproved\nfailed startup\nready\nbeat\nleaving\n");
+    reader.append("importing\nimported\nproving\nproved\nfailed startup\nready\nbeat\nleaving\n");
     EXPECT_THAT(all(reader),
-                ElementsAre(Message::importing, Message::proving, Message::proved, Message::failed_startup,
-                            Message::ready, Message::beat, Message::leaving));
+                ElementsAre(Message::importing, Message::imported, Message::proving, Message::proved,
+                            Message::failed_startup, Message::ready, Message::beat, Message::leaving));
 }
 
 TEST(MessageReader, WaitsForTheWholeLine) {

@@ -77,9 +77,15 @@ def test_when_the_last_stage_hangs_it_exits_1(supervise: Supervise) -> None:
     server.logged("stage 1 gave no sign of life for 3s and no other stage is left")
 
 
-def test_the_apps_own_exit_code_is_passed_on(supervise: Supervise) -> None:
+def test_the_apps_own_exit_code_is_passed_on(supervise: Supervise, eventually: Eventually) -> None:
     server = supervise().listening()
-    server.get("/exit/7")
+    port = server.port
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
+        peer.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert peer.recv(1000)
+        server.get("/exit/7")  # and waits for the other connection
+        eventually("it refuses", lambda: refuses(port))
+        assert server.process.poll() is None
     assert server.wait() == 7
 
 

@@ -199,8 +199,8 @@ TEST(Options, WhatFollowsTwoDashesIsTheApps) {
 }
 
 TEST(Options, MistakesAreNamedInOneLine) {
-    EXPECT_THAT(bad({}), HasSubstr("which app"));
-    EXPECT_THAT(bad({""}), HasSubstr("which app"));
+    EXPECT_THAT(bad({}), HasSubstr("APP is missing"));
+    EXPECT_THAT(bad({""}), HasSubstr("APP is missing"));
     EXPECT_THAT(bad({"a:b", "c:d"}), HasSubstr("c:d"));
     EXPECT_THAT(bad({"a:b", "--prot", "1"}), HasSubstr("unknown flag --prot"));
     EXPECT_THAT(bad({"a:b", "--stage", "1"}), HasSubstr("unknown flag --stage"));
@@ -237,7 +237,7 @@ TEST(Options, HelpAndVersionAreNoMistakes) {
     const ParseResult help = run({"--help"});
     EXPECT_FALSE(help.run);
     EXPECT_EQ(help.exit_code, 0);
-    EXPECT_THAT(help.text, HasSubstr("BLOCK the I/O thread"));
+    EXPECT_THAT(help.text, HasSubstr("block the I/O thread"));
     EXPECT_THAT(help.text, Not(HasSubstr("supervisor-fd")));
     EXPECT_THAT(help.text, Not(HasSubstr("--fault-")));
     EXPECT_THAT(help.text, Not(HasSubstr("--fallback")));
