@@ -66,6 +66,7 @@ class AppHandler::Core {
     Step crashed(Exchange& x, Note& note, PyObject* exception, AnswerSink answer) ASIOSERVE_REQUIRES(py::gil);
     bool answered_by_default(PyObject* exception, AnswerSink answer) ASIOSERVE_REQUIRES(py::gil);
     bool peer_left(const Note& note) const ASIOSERVE_REQUIRES(py::gil);
+    bool peer_ended(const Note& note) const ASIOSERVE_REQUIRES(py::gil);
     Step done(Note& note) ASIOSERVE_REQUIRES(py::gil) {
         release(note);
         return {};
@@ -201,9 +202,17 @@ bool AppHandler::Core::peer_left(const Note& note) const {
     return channel != nullptr && channel->broken();
 }
 
-// A 500, and the traceback in the log.
+bool AppHandler::Core::peer_ended(const Note& note) const {
+    if (note.native == nullptr) return false;
+    app::Channel* channel = app::NativeRequest::of(note.native).channel();
+    return channel != nullptr && channel->ended();
+}
+
+// A 500, and the traceback in the log; a peer that left is nothing to log.
 Step AppHandler::Core::crashed(Exchange& x, Note& note, PyObject* exception, AnswerSink answer) {
-    if (!peer_left(note) && !is_a(exception, plan().client_disconnected)) shared->report(exception, x);
+    const bool cancelled = is_a(exception, plan().cancelled_error) && peer_ended(note);
+    if (!peer_left(note) && !cancelled && !is_a(exception, plan().client_disconnected))
+        shared->report(exception, x);
     app::reply_internal_error(answer);
     return done(note);
 }

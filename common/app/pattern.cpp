@@ -23,7 +23,7 @@ bool is_hex(char c) noexcept {
 bool is_uuid(std::string_view text) noexcept {
     std::size_t at = 0;
     bool first = true;
-    for (const std::size_t digits : {8, 4, 4, 4, 12}) {
+    for (const std::size_t digits : {8u, 4u, 4u, 4u, 12u}) {
         if (!std::exchange(first, false) && at < text.size() && text[at] == '-') ++at;
         for (std::size_t i = 0; i < digits; ++i, ++at)
             if (at >= text.size() || !is_hex(text[at])) return false;

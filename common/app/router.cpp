@@ -53,7 +53,7 @@ void Router::each_match(std::string_view path, std::span<std::string_view> captu
     }
     const Numbers& b = *patterns;
     const Numbers& c = any_segment_;
-    constexpr std::uint32_t end = ~0u;
+    static constexpr std::uint32_t end = ~0u;
     const auto at = [](const Numbers& n, std::size_t i) { return i < n.size() ? n[i] : end; };
     // Three ascending lists, merged: each route is in one of them.
     for (std::size_t i = 0, j = 0, k = 0;;) {

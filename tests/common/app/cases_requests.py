@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import uuid
 from typing import Annotated, Any
 
@@ -323,18 +322,18 @@ def test_disconnect_cancels_only_where_it_was_asked_for(two_threads: bool) -> No
         x = server.exchange()
 
         async def main(server: Server = server, x: Any = x, wanted: bool = wanted, how: str = how) -> None:
-            task = asyncio.ensure_future(server.drive(x))
+            step = asyncio.ensure_future(x.start())
             await server.jobs()
             assert x.listening == wanted
             getattr(x, how)()
             await server.jobs()
             assert server.native.cancels == int(wanted)
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            assert x.finish(asyncio.CancelledError(), False) is None
+            step.cancel()
 
         server.run(main)
-        x.abort()
+        assert x.status == 500
+        assert len(server.native.errors) == int(not wanted), "a cancel that was asked for is no error"
         assert not x.listening
 
 
