@@ -115,12 +115,12 @@ class TestWrongFlags:
     def test_one_line_and_exit_2(self, kind: str, flags: list[str]) -> None:
         code, log = run(kind, "main:app", *flags)
         assert code == 2, log
-        one_clear_line(log, flags[0])
+        one_clear_line(log, flags[1] if flags[0] == "--config" else flags[0])
 
     def test_no_app_at_all(self, kind: str) -> None:
         code, log = run(kind)
         assert code == 2, log
-        one_clear_line(log, "APP")
+        one_clear_line(log, "app?", "module:attr")
 
     @pytest.mark.parametrize("flags", [["--stage", "4"], ["--stage", "x"], ["--fallback", "5"]])
     def test_wrong_stages(self, flags: list[str]) -> None:
@@ -166,7 +166,7 @@ class TestWords:
             "--version",
         ]:
             assert flag in out, flag
-        assert "block" in out
+        assert "block" in out.lower()
         assert "fault" not in out, "hidden flags stay hidden"
 
 

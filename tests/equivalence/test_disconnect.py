@@ -46,9 +46,13 @@ def test_a_handler_can_see_that_its_peer_left(server: ServerProcess, connect: Co
     wait_for("it to be seen", lambda: counted(other, f"saw-{name}") == 1)
 
 
-def test_a_handler_that_asks_is_cancelled(server: ServerProcess, connect: Connect, name: str) -> None:
+@pytest.mark.parametrize("leave", [Client.close, Client.reset, Client.end_sending])
+def test_a_handler_that_asks_is_cancelled(
+    server: ServerProcess, connect: Connect, name: str, leave: Callable[[Client], None]
+) -> None:
+    """A peer that closes in the usual way can not be told from one that ends sending: both have left, for this."""
     client, other = begin(server, connect, "cancelled", name)
-    client.reset()
+    leave(client)
     wait_for("its cancellation", lambda: counted(other, f"cancelled-{name}") == 1)
     assert counted(other, f"ended-{name}") == 1
 
@@ -62,8 +66,8 @@ def test_a_handler_that_asks_is_not_cancelled_while_its_peer_is_there(
     assert counted(other, f"cancelled-{name}") == 0
 
 
-def test_half_closing_is_not_leaving(server: ServerProcess, connect: Connect, name: str) -> None:
-    client, other = begin(server, connect, "cancelled", name)
+def test_half_closing_leaves_other_handlers_alone(server: ServerProcess, connect: Connect, name: str) -> None:
+    client, other = begin(server, connect, "kept", name)
     client.end_sending()
     for _ in range(20):
         other.get("/wait-for/sleep/3")

@@ -113,7 +113,7 @@ def test_nothing_behind_connection_close_is_answered(client: Client) -> None:
 
 
 def test_answers_before_a_broken_request_are_sent_first(client: Client) -> None:
-    client.send(compose("GET", "/wait-for/sleep/5") + compose("GET", "/items/1") + b"BROKEN\r\n\r\n")
+    client.send(compose("GET", "/wait-for/sleep/5") + compose("GET", "/items/1") + b"GET /broken\r\n\r\n")
     assert client.read().json() == {"slept": 5}
     assert client.read().json() == {"id": 1}
     assert client.read().status == 400

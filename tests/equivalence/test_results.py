@@ -18,7 +18,7 @@ TEXT = "text/plain; charset=utf-8"
         ("bytes", 200, "application/octet-stream", b"\x00\xff"),
         ("none", 200, JSON, b"null"),
         ("int", 200, JSON, b"7"),
-        ("float", 200, JSON, b"1e300"),
+        ("float", 200, JSON, b"1e+300"),
         ("bool", 200, JSON, b"true"),
         ("tuple", 201, JSON, b'{"made":1}'),
         ("text-tuple", 418, TEXT, b"teapot"),

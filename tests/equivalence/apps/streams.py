@@ -162,6 +162,10 @@ def _bodies(app: App, events: dict[str, asyncio.Event], counts: Counter[str]) ->
             chunks += bool(chunk)
         return {"size": size, "chunks": min(chunks, 1)}
 
+    @app.post("/upload/read")
+    async def upload_read(request: Request) -> bytes:
+        return b"".join([chunk async for chunk in request.stream()])
+
     @app.post("/upload/echo")
     async def upload_echo(request: Request) -> StreamingResponse:
         async def produce() -> AsyncIterator[bytes]:

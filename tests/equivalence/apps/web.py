@@ -166,7 +166,7 @@ def _parameters(app: App) -> None:
             "query": request.url.query,
             "query_params": list(request.query_params.multi_items()),
             "path_params": request.path_params,
-            "headers": [[k, v] for k, v in request.headers.items() if k.startswith(("x-", "content-"))],
+            "headers": [[k, v] for k, v in request.headers.multi_items() if k.startswith(("x-", "content-"))],
             "accept": request.headers.get("ACCEPT"),
             "cookies": request.cookies,
             "client": request.client is not None,

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,15 +26,20 @@ SANITIZER = re.compile(r"(ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitize
 _PR_SET_PDEATHSIG = 1
 
 
+@cache
+def newest_build() -> Path:
+    """The release build that was linked last, found once: another one may be linked while the tests run."""
+    found = (ROOT / "build").glob("release-*/bin/stage1_server")
+    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
+        raise RuntimeError("no build/release-*/bin: run ./test.sh, or set ASIOSERVE_BIN")
+    return newest.parent
+
+
 def binaries() -> Path:
     """The folder of the programs under test: ASIOSERVE_BIN, or the newest release build."""
     given = os.environ.get("ASIOSERVE_BIN")
-    if given:
-        return Path(given)
-    found = sorted((ROOT / "build").glob("release-*/bin/stage1_server"), key=lambda p: p.stat().st_mtime)
-    if not found:
-        raise RuntimeError("no build/release-*/bin: run ./test.sh, or set ASIOSERVE_BIN")
-    return found[-1].parent
+    return Path(given) if given else newest_build()
 
 
 def command(kind: str) -> list[str]:
@@ -109,6 +115,7 @@ class ServerProcess:
                 if found := LISTENING.search(line):
                     self.urls.append(found.group(1))
                 self._event.notify_all()
+        self.process.stdout.close()
         with self._event:
             self._ended = True
             self._event.notify_all()
