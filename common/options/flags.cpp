@@ -141,7 +141,7 @@ void declare_app(CLI::App& app, Options& o) {
             if (t == "inline") return Sync::in_line;
             return t == "pool" ? std::optional(Sync::pool) : std::nullopt;
         },
-        "inline or pool", "where def handlers run; inline, the default, blocks the I/O thread")
+        "inline or pool", "where def handlers run; inline blocks the I/O thread")
         ->type_name("inline|pool")
         ->default_str("inline");
 }

@@ -16,7 +16,8 @@ constexpr const char* footer =
     "set by the variable ASIOSERVE_FOO_BAR, or by FOO-BAR = … in the file of --config; the command line "
     "wins, then the\n"
     "environment. What comes after -- is the app's own sys.argv[1:].\n"
-    "def handlers run in line by default and block the I/O thread meanwhile: use async def, or --sync pool.";
+    "def handlers run in line and block the I/O thread meanwhile, unless you say --sync pool; async def does "
+    "not.";
 
 constexpr const char* switching =
     "\n\nWhile it serves:  asioserve switch --to N   another stage takes over, no request is lost\n"
