@@ -85,7 +85,7 @@ std::string explain(const CLI::ParseError& error, const CLI::App& app,
     }
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::FileError)) return "--config: " + text;
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError))
-        return "APP is missing: give it as module:attr or file.py:attr";
+        return "which app? APP is missing: give it as module:attr or file.py:attr";
     const auto begin = std::min(text.find("--"), text.size());
     const std::string flag = text.substr(begin, text.find_first_of(": ", begin) - begin);
     const CLI::Option* option = app.get_option_no_throw(flag);
@@ -103,7 +103,7 @@ bool of_the_supervisor(const CLI::Option& option) {
 
 /// Checks that need more than one flag; empty: fine.
 std::string contradiction(const Options& o) {
-    if (o.app.empty()) return "APP is missing: give it as module:attr or file.py:attr";
+    if (o.app.empty()) return "which app? APP is missing: give it as module:attr or file.py:attr";
     const Supervision& s = o.supervision;
     if (s.proof_time.count() == 0 || s.beat_time.count() == 0)
         return "--proof-timeout and --beat-timeout cannot be 0";
