@@ -252,8 +252,8 @@ class Run:
         with idle.IdleConnections(running.port, count, request) as connections:
             time.sleep(self._profile.idle_seconds)
             full = procfs.resident_bytes(running.tree())
-            after = bursts.measure(running, cell, 0, seconds)
             row.held = connections.held()
+            after = bursts.measure(running, cell, 0, seconds)
         row.kib_each = (full - empty) / 1024 / max(row.held, 1)
         row.rate_before, row.rate_while = before.rate, after.rate
         row.cpu_us_before, row.cpu_us_while = before.cpu_us, after.cpu_us
