@@ -63,13 +63,13 @@ struct Runner::Request final : app::GuardOwner {
         exchange->runner_slot = this;
     }
 
-    void on_first_step() override {
+    void on_first_step() override ASIOSERVE_REQUIRES(py::gil) {
         ++runner.begun_;
         task = py::Ref::steal(
             PyObject_CallMethodNoArgs(runner.names_->asyncio.get(), runner.names_->current_task.get()));
         if (cancel_wanted) cancel();
     }
-    Computation* on_end(Outcome& outcome) override {
+    Computation* on_end(Outcome& outcome) override ASIOSERVE_REQUIRES(py::gil) {
         // The task has a copy of the context; what the handler set there is for its streamed body too.
         locals.context = py::Ref::steal(PyContext_CopyCurrent());
         if (app::ends_the_program(outcome)) exit = py::Ref::borrow(outcome.object());

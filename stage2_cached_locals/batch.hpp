@@ -13,6 +13,7 @@ class Runner;
 /// Something that crosses. Owned by the batch that it is in.
 class Item {
   public:
+    /// The batch's link.
     Item* next = nullptr;
 
     /// It has arrived on the other side, which owns it now.

@@ -21,8 +21,8 @@ constexpr const char* capsule_name = "stage.Runner";
 struct Runner::Request final : Item, app::GuardOwner {
     explicit Request(Runner& r) : runner(r) {}
 
-    void on_first_step() override { --runner.first_steps_to_come_; }
-    Computation* on_end(Outcome& outcome) override {
+    void on_first_step() override ASIOSERVE_REQUIRES(py::gil) { --runner.first_steps_to_come_; }
+    Computation* on_end(Outcome& outcome) override ASIOSERVE_REQUIRES(py::gil) {
         Step step = runner.handler_.finish(*exchange, outcome, [&](const AnswerView& a) { answer.keep(a); });
         if (step.next) return step.next;
         if (!outcome.ok() && !app::ends_the_program(outcome)) runner.cached_->retrieve_current();

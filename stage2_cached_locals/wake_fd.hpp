@@ -22,6 +22,7 @@ class WakeFd {
     WakeFd(const WakeFd&) = delete;
     WakeFd& operator=(const WakeFd&) = delete;
 
+    /// For the loop's reader. Owned by this.
     int get() const noexcept { return fd_; }
     /// One system call. Cannot fail before 2^64 - 2 wake-ups wait.
     void wake() noexcept {

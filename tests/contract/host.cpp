@@ -132,6 +132,7 @@ int Host::run(std::function<void()> scenario) {
 }
 
 int Host::main(PyObject* loop_factory, FunctionRef<void(PyObject*)> on_loop) {
+    py::gil.assert_held();
     struct Given {
         FunctionRef<void(PyObject*)> call;
     } given{on_loop};
@@ -159,6 +160,7 @@ void Host::drive_io() {
 }
 
 void Host::exit_by(PyObject* exception) {
+    py::gil.assert_held();
     exit_code_ = 130;
     if (PyErr_GivenExceptionMatches(exception, PyExc_SystemExit)) {
         py::Ref code = py::must(PyObject_GetAttrString(exception, "code"));

@@ -14,8 +14,15 @@ extern "C" PyObject* CONTRACT_BUILTIN_INIT();
 #endif
 
 namespace {
+using namespace asioserve;
+
+// The tests take the GIL where they need it, as a runner's callers do.
+int run_tests() ASIOSERVE_REQUIRES(py::gil) {
+    py::GilRelease released;
+    return RUN_ALL_TESTS();
+}
+
 int with_python() {
-    using namespace asioserve;
 #ifdef CONTRACT_BUILTIN_MODULE
     PyImport_AppendInittab(CONTRACT_BUILTIN_MODULE, &CONTRACT_BUILTIN_INIT);
 #endif
@@ -23,11 +30,8 @@ int with_python() {
     options.argv = {"contract"};
     options.path_front = {py::package_folder()};
     py::Interpreter python(options);
-    int result;
-    {
-        py::GilRelease released;
-        result = RUN_ALL_TESTS();
-    }
+    py::gil.assert_held();
+    const int result = run_tests();
     return python.finalise() ? result : EXIT_FAILURE;
 }
 }  // namespace
