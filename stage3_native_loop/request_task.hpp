@@ -19,17 +19,21 @@ class Runner;
 PyObject* make_request_coroutine_type();
 
 struct RequestCoroutine {
+    /// The Python object's head, and the runner that it belongs to, which outlives it.
     PyObject_HEAD Runner* runner;
     PyObject* inner;    ///< owned: the coroutine that is driven; null before the start and after the end
     PyObject* yielded;  ///< owned: what the first step has yielded and the task has not seen yet
     PyObject* pending;  ///< owned: an exception for the next step (cancelled while it could not be delivered)
     PyObject* result;   ///< owned: what the task is to end with, when its end came before its first step
     PyObject* task;     ///< owned while the exchange waits for it; linked in TaskPool::waiting()
+    /// In the list of tasks that are kept alive.
     TaskLink link;
     asioserve::Exchange* exchange;  ///< owned reference; null when there is nothing to answer
     bool replay;                    ///< the task's first step is to hand over `yielded`
 
+    /// New reference to an empty one; null with an exception set.
     static PyObject* make(PyObject* type, Runner& runner);
+    /// The object behind a reference.
     static RequestCoroutine& of(PyObject* o) { return *reinterpret_cast<RequestCoroutine*>(o); }
 
     /// The request that is to be started by the task's own first step.
@@ -40,7 +44,9 @@ struct RequestCoroutine {
     /// Keeps the task alive until the exchange is answered: nobody else may hold a task that waits for its
     /// own future.
     void keep(asioserve::py::Ref of_task);
+    /// The exchange is answered: the task is asyncio's alone.
     void let_go();
+    /// The object that a link is part of.
     static RequestCoroutine& from(TaskLink* link);
     /// The request ended in the first step that was taken for `of_task`: the task's own ends it in the same
     /// way.

@@ -20,6 +20,7 @@ namespace stage {
 
 class Runner final : public asioserve::Runner, private asioloop::TurnHook {
   public:
+    /// Both outlive the runner.
     Runner(asio::io_context& io, asioserve::Handler& handler) : io_(io), handler_(handler) {}
 
     int run(asioserve::Program& program) override;
@@ -35,12 +36,15 @@ class Runner final : public asioserve::Runner, private asioloop::TurnHook {
         ASIOSERVE_REQUIRES(asioserve::py::gil);
     /// Lets the handler make the computation (or answer). The request's context and task are current.
     asioserve::py::Ref begin(asioserve::Exchange& x) ASIOSERVE_REQUIRES(asioserve::py::gil);
+    /// The app's, or what stands before it.
     asioserve::Handler& handler() noexcept { return handler_; }
+    /// See TaskPool::waiting().
     TaskLink& waiting() noexcept { return tasks_.waiting(); }
 
   private:
     asioloop::LoopCore* core() const noexcept { return core_.load(std::memory_order_relaxed); }
     bool end_turn() override;
+    void settle() override { tasks_.settle(); }
     void run_deferred() override;
     void attach(PyObject* loop) ASIOSERVE_REQUIRES(asioserve::py::gil);
     void detach() ASIOSERVE_REQUIRES(asioserve::py::gil);

@@ -78,12 +78,7 @@ bool TaskPool::attach(Runner& runner, asioloop::LoopCore& core, PyObject* loop) 
 void TaskPool::detach() {
     // asyncio.Runner has cancelled them all; what did not end even so goes with the loop.
     while (waiting_.next != &waiting_) RequestCoroutine::from(waiting_.next).let_go();
-    if (spare_) {
-        // Not "destroyed but pending": its coroutine has nothing to do and ends in the first step.
-        Ref done = Ref::steal(PyObject_CallNoArgs(spare_->step.get()));
-        if (!done) PyErr_WriteUnraisable(spare_->task.get());
-    }
-    spare_.reset();
+    if (spare_) discard();
     for (Ref* r :
          {&spare_context_, &loop_, &base_context_, &task_type_, &task_names_, &eager_names_, &coroutine_type_,
           &current_tasks_, &enter_, &leave_, &register_, &unregister_, &listed_, &unlist_})
@@ -105,7 +100,6 @@ std::optional<TaskPool::Entry> TaskPool::make() {
     if (!e.weakref) return std::nullopt;
 #endif
     set_listed(e, false);
-    e.task_then.take(e.task.get());
     e.context_then.take(e.context.get());
     return e;
 }
@@ -130,7 +124,9 @@ void TaskPool::make_current(Entry& e) {
 #else
     const bool ok = PyDict_SetItem(current_tasks_.get(), loop_.get(), e.task.get()) == 0;
 #endif
-    if (!ok || PyContext_Enter(e.context.get()) < 0) PyErr_WriteUnraisable(e.task.get());
+    if (!ok) PyErr_WriteUnraisable(e.task.get());
+    current_ = true;
+    e.task_then.take(e.task.get());
 }
 
 void TaskPool::make_idle(Entry& e) {
@@ -142,6 +138,22 @@ void TaskPool::make_idle(Entry& e) {
     const bool ok = PyDict_DelItem(current_tasks_.get(), loop_.get()) == 0;
 #endif
     if (!ok) PyErr_WriteUnraisable(e.task.get());
+    current_ = false;
+}
+
+void TaskPool::settle() {
+    if (!current_) return;
+    make_idle(*spare_);
+    set_listed(*spare_, false);
+}
+
+void TaskPool::discard() {
+    settle();
+    Entry e = std::move(*spare_);
+    spare_.reset();
+    // Its coroutine has nothing to do and ends in the first step, so that it is not "destroyed but pending".
+    Ref done = Ref::steal(PyObject_CallNoArgs(e.step.get()));
+    if (!done) PyErr_WriteUnraisable(e.task.get());
 }
 
 void TaskPool::fail(asioserve::Exchange& x) {
@@ -160,7 +172,8 @@ void TaskPool::run(ExchangePtr x) {
     }
     if (!spare_ && !(spare_ = make())) return fail(*x);
     Entry& e = *spare_;
-    make_current(e);
+    if (!current_) make_current(e);
+    if (PyContext_Enter(e.context.get()) < 0) return fail(*x);
     RequestCoroutine& outer = RequestCoroutine::of(e.coroutine.get());
     // There while it runs, so that the task shows the handler's frame and name.
     outer.inner = runner_->begin(*x).release();
@@ -179,36 +192,30 @@ void TaskPool::run(ExchangePtr x) {
         coroutine.reset();
         outer.inner = runner_->finish(*x, *outcome).release();
     }
-    make_idle(e);
-    if (yielded) {
-        made_.add();
-        outer.adopt(std::move(x), e.task, std::move(yielded));
-    }
     // The task goes on by itself; or somebody has seen it, and must see it end.
-    Entry used;
-    const bool on_its_own =
-        outer.exchange != nullptr || !ablations_.pooled_task || !e.task_then.unchanged(e.task.get());
-    if (on_its_own) {
-        used = std::move(e);
+    if (yielded || !ablations_.pooled_task || !e.task_then.unchanged(e.task.get())) {
+        make_idle(e);
+        Entry used = std::move(e);
         spare_.reset();
-        if (!outer.exchange && outcome) outer.conclude(used.task.get(), *outcome);
+        if (yielded) {
+            made_.add();
+            outer.adopt(std::move(x), used.task, std::move(yielded));
+        } else if (outcome) {
+            outer.conclude(used.task.get(), *outcome);
+        }
         Ref done = Ref::steal(PyObject_CallNoArgs(used.step.get()));
         if (!done) PyErr_WriteUnraisable(used.task.get());
+        if (PyContext_Exit(used.context.get()) < 0) PyErr_WriteUnraisable(used.task.get());
+        return;
     }
-    Entry& left = on_its_own ? used : e;
-    if (PyContext_Exit(left.context.get()) < 0) PyErr_WriteUnraisable(left.task.get());
-    if (on_its_own) return;
-    set_listed(e, false);
-    if (!e.context_then.unchanged(e.context.get())) {
-        Ref done = Ref::steal(PyObject_CallNoArgs(e.step.get()));
-        if (!done) PyErr_WriteUnraisable(e.task.get());
-        spare_.reset();
-    }
+    if (PyContext_Exit(e.context.get()) < 0) PyErr_WriteUnraisable(e.task.get());
+    if (!e.context_then.unchanged(e.context.get())) discard();
 }
 // [3.3-pooled-task]
 
 void TaskPool::run_plain(ExchangePtr x) {
     gil.assert_held();
+    settle();
     Ref context = std::exchange(spare_context_, {});
     if (!context) {
         context = Ref::steal(PyContext_Copy(base_context_.get()));
@@ -227,6 +234,7 @@ void TaskPool::run_plain(ExchangePtr x) {
 }
 
 void TaskPool::spawn(ExchangePtr x, PyObject* context, Ref inner) {
+    settle();  // an eager task enters itself
     Ref coroutine = Ref::steal(RequestCoroutine::make(coroutine_type_.get(), *runner_));
     if (!coroutine || !context) return fail(*x);
     made_.add();

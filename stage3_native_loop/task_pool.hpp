@@ -26,6 +26,7 @@ class Runner;
 /// The bytes of an object, to see whether anybody has touched it since.
 class Snapshot {
   public:
+    /// Remembers it as it is now.
     void take(PyObject* o);
     /// Nobody but the holders of then has a reference, and no field has changed.
     bool unchanged(PyObject* o) const noexcept;
@@ -37,13 +38,17 @@ class Snapshot {
 
 /// What the bench takes away to see what it is worth (environment variable ASIOSERVE_ABLATE).
 struct Ablations {
+    /// False: a new Task for each request.
     bool pooled_task = true;
+    /// False: the first step on the next turn.
     bool eager_step = true;
 };
 
 /// A place in the list of tasks that are kept alive.
 struct TaskLink {
+    /// Itself when alone.
     TaskLink* next = this;
+    /// Itself when alone.
     TaskLink* previous = this;
 };
 
@@ -51,15 +56,21 @@ class TaskPool {
   public:
     /// False with an exception set.
     bool attach(Runner& runner, asioloop::LoopCore& core, PyObject* loop);
+    /// Lets go of all tasks, when the loop has ended.
     void detach();
 
     /// Runs a request's coroutine: its first step now, the rest as a task.
     void run(asioserve::ExchangePtr x);
     /// Runs a plain function's request; goes on as a task if it comes to more (a streamed answer).
     void run_plain(asioserve::ExchangePtr x);
+    /// No task of ours is current any more. Between the requests of one turn the pooled task stays current,
+    /// which saves a dict and a set operation each; whoever runs other code, or lets the GIL go, calls this
+    /// first.
+    void settle();
 
     /// The tasks that wait, linked; asyncio itself holds a task only by what it waits for.
     TaskLink& waiting() noexcept { return waiting_; }
+    /// Tasks that were made for requests.
     const asioserve::Counter& tasks() const noexcept { return made_; }
 
   private:
@@ -75,6 +86,7 @@ class TaskPool {
     std::optional<Entry> make();
     void make_current(Entry& e);
     void make_idle(Entry& e);
+    void discard();
     void set_listed(Entry& e, bool on);
     void spawn(asioserve::ExchangePtr x, PyObject* context, asioserve::py::Ref inner);
     void fail(asioserve::Exchange& x);
@@ -85,6 +97,7 @@ class TaskPool {
     asioserve::Counter made_;
     TaskLink waiting_;
     std::optional<Entry> spare_;
+    bool current_ = false;  // the spare is the loop's current task
     asioserve::py::Ref spare_context_;
     Snapshot spare_context_then_;
 

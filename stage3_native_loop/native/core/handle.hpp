@@ -20,13 +20,21 @@ class HandleClass {
     asioserve::py::Ref make_timer(PyObject* loop, double when, PyObject* callback, PyObject* args,
                                   PyObject* context) const;
 
+    /// Whether cancel() was called.
     bool cancelled(PyObject* handle) const noexcept { return slot(handle, cancelled_) == Py_True; }
+    /// Borrowed; None once it is cancelled.
     PyObject* callback(PyObject* handle) const noexcept { return slot(handle, callback_); }
+    /// The tuple, borrowed.
     PyObject* args(PyObject* handle) const noexcept { return slot(handle, args_); }
+    /// Borrowed.
     PyObject* context(PyObject* handle) const noexcept { return slot(handle, context_); }
+    /// What TimerHandle.cancel() looks at to tell the loop.
     void set_scheduled(PyObject* timer, bool on) const;
+    /// For debug mode: where it was scheduled.
     void set_source_traceback(PyObject* handle, PyObject* stack) const;
+    /// Whether it is an asyncio.TimerHandle.
     bool is_timer(PyObject* handle) const noexcept;
+    /// asyncio.Handle. Borrowed.
     PyObject* handle_type() const noexcept { return handle_.get(); }
 
   private:

@@ -96,6 +96,7 @@ void LoopCore::take_gil() {
 }
 
 void LoopCore::release_gil() {
+    if (hook_) hook_->settle();
     gil_held_ = false;
     last_release_ = std::chrono::steady_clock::now();
     PyEval_SaveThread();
@@ -129,6 +130,7 @@ bool LoopCore::run() {
         if (stopping_) break;
     }
     stopping_ = false;
+    if (hook_) hook_->settle();
     if (hook_ && ok) hook_->end_turn();
     running_ = false;
     return ok;
@@ -195,6 +197,7 @@ bool LoopCore::run_ready() {
     // Only what is due now: callbacks that these schedule wait for the next turn, after I/O has had a look.
     std::size_t n = ready_.size();
     if (n == 0) return true;
+    if (hook_) hook_->settle();
     show_running();
     while (n-- > 0) {
         Ready r = ready_.pop();

@@ -34,6 +34,9 @@ class TurnHook {
     /// Before the thread may block: sends what has gathered. With or without the GIL. True: something became
     /// ready.
     virtual bool end_turn() = 0;
+    /// Before callbacks run and before the GIL is let go: what it keeps current from one request to the next
+    /// must not be seen by anybody else. GIL held.
+    virtual void settle() = 0;
     /// After the callbacks of the turn: what could not be done inside one. GIL held.
     virtual void run_deferred() = 0;
 
@@ -43,9 +46,13 @@ class TurnHook {
 
 /// What the module keeps for its loops.
 struct ModuleState {
+    /// How handles are made and read.
     HandleClass handles;
+    /// LoopCore as a Python type.
     asioserve::py::Ref loop_type;
+    /// For callbacks without arguments.
     asioserve::py::Ref empty_tuple;
+    /// asyncio.events._set_running_loop.
     asioserve::py::Ref set_running_loop;
 };
 
@@ -61,13 +68,17 @@ class LoopCore {
     // -------------------------------------------------------------------------------
     /// New reference to the handle, or null with an exception set.
     PyObject* call_soon(PyObject* callback, PyObject* args, PyObject* context);
+    /// As call_soon(), and wakes the loop if it is blocked. Any thread.
     PyObject* call_soon_threadsafe(PyObject* callback, PyObject* args, PyObject* context);
+    /// New reference to the timer, or null with an exception set. `when` is on the clock of time().
     PyObject* call_at(double when, PyObject* callback, PyObject* args, PyObject* context);
+    /// TimerHandle.cancel() was called: sweeps the heap when most of it is dead.
     void timer_cancelled();
     /// Seconds, CLOCK_MONOTONIC: the clock of time.monotonic().
     static double time() noexcept;
     /// Queues a handle (a reference is taken over) that an I/O event made due.
     void push_ready(Ready ready) { ready_.push(ready); }
+    /// add_reader and add_writer.
     FdWatches& watches() noexcept { return watches_; }
 
     /// While set, the next call_soon() stores its callback here instead of queueing it, and unsets this: how
@@ -79,10 +90,13 @@ class LoopCore {
     /// Runs until stop(). GIL held. False with an exception set: SystemExit or KeyboardInterrupt left a
     /// callback.
     bool run();
+    /// Ends run() after this turn.
     void stop() noexcept { stopping_ = true; }
     /// Forgets every callback, timer and descriptor. GIL held, not running.
     void close();
+    /// close() was called.
     bool closed() const noexcept { return closed_; }
+    /// run() is on the stack of some thread.
     bool running() const noexcept { return running_; }
 
     // --- for those who share the thread
@@ -91,31 +105,41 @@ class LoopCore {
     void ensure_gil() {
         if (!gil_held_) take_gil();
     }
+    /// By this thread, as the loop knows it. Loop's thread.
     bool gil_held() const noexcept { return gil_held_; }
     /// A callback of the loop is on the stack.
     bool in_callback() const noexcept { return in_callback_; }
+    /// Whether the caller is inside run(), or a thread of nobody's is asking. Any thread.
     bool on_loop_thread() const noexcept { return running_ && thread_ == std::this_thread::get_id(); }
     /// asyncio.get_running_loop() finds this loop, or none; the change costs about 50 ns, no change nothing.
     void show_running() {
         if (!shown_) set_shown(true);
     }
+    /// See show_running().
     void hide_running() {
         if (shown_) set_shown(false);
     }
+    /// Who is asked at the seams of a turn; null: nobody.
     void hook(TurnHook* h) noexcept { hook_ = h; }
+    /// What it runs on.
     asio::io_context& io() noexcept { return *io_; }
     /// Wakes a blocked run() so that it looks at the ready queue. GIL held, any thread.
     void wake();
 
+    /// Times that the loop has taken the GIL.
     const asioserve::Counter& gil_acquisitions() const noexcept { return gil_acquisitions_; }
+    /// System calls that woke it.
     const asioserve::Counter& wake_ups() const noexcept { return wake_ups_; }
 
+    /// asyncio's debug mode: slow callbacks are reported.
     bool debug = false;
     bool has_task_factory =
         false;  ///< set_task_factory() is in use: tasks are made by loop.create_task() only
     double slow_callback_duration = 0.1;  ///< seconds
 
+    /// For tp_traverse.
     int traverse(visitproc visit, void* arg);
+    /// For tp_clear and close().
     void clear_references();
 
   private:

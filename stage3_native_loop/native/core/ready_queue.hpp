@@ -16,21 +16,28 @@ struct FdWatch;
 /// has run.
 struct Ready {
     PyObject* handle = nullptr;  ///< an asyncio.Handle; the entry owns the reference
+    /// Null for all but descriptors.
     FdWatch* watch = nullptr;
+    /// Which side of the watch.
     bool write = false;
 };
 
 class ReadyQueue {
   public:
+    /// Whether nothing is due.
     bool empty() const noexcept { return head_ == tail_; }
+    /// How many are due.
     std::size_t size() const noexcept { return tail_ - head_; }
 
+    /// Takes the entry's reference over.
     void push(Ready r) {
         if (size() == capacity_) grow();
         ring_[tail_++ & (capacity_ - 1)] = r;
     }
+    /// The first one, with its reference. Not when empty.
     Ready pop() noexcept { return ring_[head_++ & (capacity_ - 1)]; }
 
+    /// For tp_traverse.
     int traverse(visitproc visit, void* arg) {
         for (std::size_t i = head_; i != tail_; ++i)
             if (int r = visit(ring_[i & (capacity_ - 1)].handle, arg)) return r;

@@ -15,21 +15,29 @@ namespace asioloop {
 template <class Payload>
 class TimerHeap {
   public:
+    /// A timer.
     struct Entry {
         double when;  ///< seconds on the loop's clock
+        /// In which order it was added.
         std::uint64_t sequence;
+        /// Whose timer it is.
         Payload payload;
     };
 
+    /// Whether there is none, dead or alive.
     bool empty() const noexcept { return heap_.empty(); }
+    /// Dead ones are counted.
     std::size_t size() const noexcept { return heap_.size(); }
+    /// The earliest one. Not when empty.
     const Entry& head() const noexcept { return heap_.front(); }
 
+    /// Adds a timer.
     void push(double when, Payload payload) {
         heap_.push_back({when, sequence_++, payload});
         std::push_heap(heap_.begin(), heap_.end(), later);
     }
 
+    /// Takes the earliest one out. Not when empty.
     Payload pop() {
         std::pop_heap(heap_.begin(), heap_.end(), later);
         Payload p = heap_.back().payload;
@@ -39,6 +47,7 @@ class TimerHeap {
 
     /// Notes that one more entry is dead. True: most are, so that compact() pays for itself.
     bool note_cancelled() noexcept { return ++cancelled_ > kCompactAbove && cancelled_ * 2 > heap_.size(); }
+    /// A dead entry was popped: there is one fewer to sweep.
     void note_dead_popped() noexcept {
         if (cancelled_ > 0) --cancelled_;
     }

@@ -19,24 +19,31 @@ class LoopCore;
 
 /// One descriptor and its callbacks. Alive while the map, a wait or a ready entry refers to it.
 struct FdWatch : std::enable_shared_from_this<FdWatch> {
+    /// Does not own `fd`, which is released, never closed.
     FdWatch(asio::io_context& io, int fd) : descriptor(io, fd) {}
 
+    /// Reading or writing.
     struct Side {
         PyObject* handle = nullptr;  ///< owned; null when nobody is interested
         bool armed = false;          ///< a wait is under way
         bool queued = false;         ///< the callback is in the ready queue
     };
+    /// One of the two.
     Side& side(bool write) noexcept { return write ? writer : reader; }
 
+    /// How Asio waits for it.
     asio::posix::stream_descriptor descriptor;
+    /// What is watched for.
     Side reader, writer;
     /// Keeps this alive while a ready entry points here.
     std::shared_ptr<FdWatch> in_queue;
+    /// Nobody is interested any more: a wait that ends says nothing.
     bool closed = false;
 };
 
 class FdWatches {
   public:
+    /// Both outlive it.
     FdWatches(LoopCore& loop, asio::io_context& io) : loop_(loop), io_(io) {}
     /// Sets the callback of one side, in place of an earlier one, which is cancelled. Takes `handle` over.
     /// False with an exception set: the descriptor cannot be watched.
@@ -45,8 +52,10 @@ class FdWatches {
     bool remove(int fd, bool write);
     /// The callback has run: waits for the next event.
     void ran(FdWatch& watch, bool write);
+    /// Forgets all, closes none.
     void close();
 
+    /// For tp_traverse.
     int traverse(visitproc visit, void* arg);
 
   private:
