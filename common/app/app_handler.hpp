@@ -27,12 +27,15 @@ class AppHandler final : public Handler {
     /// Content type and body of a page that is answered without Python. I/O thread.
     using NativePage = std::function<std::pair<std::string, std::string>()>;
 
+    /// What the app does not say itself.
     struct Options {
         bool sync_pool =
             false;  ///< `def` handlers run in the loop's executor unless their route says otherwise
+        /// Empty: nothing is logged.
         OnError on_error = {};
     };
 
+    /// Without routes until load().
     explicit AppHandler(Options options);
     ~AppHandler() override;
     AppHandler(const AppHandler&) = delete;

@@ -26,7 +26,9 @@ class Arguments {
     }
     /// Takes over a reference.
     void add(py::Ref value) noexcept { values()[size_++] = value.release(); }
+    /// How many there are.
     std::size_t size() const noexcept { return size_; }
+    /// Borrowed.
     PyObject* operator[](std::size_t i) const noexcept { return const_cast<Arguments*>(this)->values()[i]; }
 
     /// Calls with each argument under its name; `names` is a tuple of interned strings of the same length.

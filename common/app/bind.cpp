@@ -204,7 +204,13 @@ py::Ref Binder::from_body(const ParamPlan& p) {
     if (!body_) return absent(p);
     py::Ref value = body_;
     if (p.embed) {
-        if (!PyDict_Check(body_.get())) return absent(p);
+        if (!PyDict_Check(body_.get())) {
+            // FastAPI: in JSON that is no object even what has a default is missed; other bytes are as no
+            // body.
+            if (PyBytes_Check(body_.get())) return absent(p);
+            errors_.add_missing(p.loc.get());
+            return {};
+        }
         value = py::Ref::borrow(PyDict_GetItemWithError(body_.get(), p.alias_object.get()));
         if (!value) return PyErr_Occurred() != nullptr ? py::Ref() : absent(p);
     }

@@ -29,15 +29,20 @@ class Channel final : public ExchangeListener, public std::enable_shared_from_th
     /// Who is told, on the loop's thread with the GIL held.
     class Owner {
       public:
+        /// A chunk that read_body() asked for.
         virtual void body_came(std::string_view chunk, bool last) ASIOSERVE_REQUIRES(py::gil) = 0;
+        /// There is room to send again.
         virtual void credit_came() ASIOSERVE_REQUIRES(py::gil) = 0;
+        /// Nothing more comes, and nothing can be sent. Once.
         virtual void broke(Broken why) ASIOSERVE_REQUIRES(py::gil) = 0;
 
       protected:
         ~Owner() = default;
     };
+    /// Names and values that cross threads: owned.
     using Fields = std::vector<std::pair<std::string, std::string>>;
 
+    /// Listens to nothing before attach().
     Channel(std::shared_ptr<Shared> shared, Exchange& x, Owner& owner)
         : shared_(std::move(shared)), x_(x), owner_(&owner) {}
 
@@ -48,9 +53,13 @@ class Channel final : public ExchangeListener, public std::enable_shared_from_th
 
     /// Asks for the next chunk of the body: one body_came() or broke() follows.
     void read_body();
+    /// As Exchange::begin, on its way to the I/O thread.
     void begin(int status, std::span<const Header> headers, std::int64_t content_length);
+    /// As Exchange::write; the chunk is copied when it has to cross.
     void write(std::string_view chunk);
+    /// As Exchange::finish.
     void finish(std::span<const Header> trailers);
+    /// As Exchange::fail.
     void fail();
     /// Whether more may be written without waiting. On two threads an estimate: what is on its way counts as
     /// unsent.

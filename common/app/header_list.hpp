@@ -30,7 +30,9 @@ class HeaderList {
     /// Adds the items of a mapping of str to str, None is an empty one.
     bool add_mapping(PyObject* mapping) ASIOSERVE_REQUIRES(py::gil);
 
+    /// The fields in order, as views into this list.
     std::span<const Header> get() const noexcept { return headers_; }
+    /// Whether a field of that name is there.
     bool has(std::string_view lower_name) const noexcept;
     /// The content-length that was among them (it is taken out: framing is the connection's business), or -1.
     std::int64_t content_length() const noexcept { return content_length_; }

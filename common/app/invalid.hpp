@@ -14,8 +14,10 @@ namespace asioserve::app {
 /// Gathers errors; most requests have none and cost nothing.
 class Invalid {
   public:
+    /// `plan` outlives it.
     explicit Invalid(const Plan& plan) noexcept : plan_(plan) {}
 
+    /// Whether something was wrong.
     bool any() const noexcept { return static_cast<bool>(list_); }
     /// The list of dicts; null when there are none.
     PyObject* list() const noexcept { return list_.get(); }

@@ -12,8 +12,11 @@ struct Names {
     /// Throws py::PythonError.
     Names() ASIOSERVE_REQUIRES(py::gil);
 
+    /// Attributes and methods of requests, responses and exceptions of ours.
     py::Ref status_code, body, raw_headers, pump, detail, headers, errors;
+    /// Methods of asyncio's loop, futures and tasks.
     py::Ref create_future, set_result, set_exception, done, cancel;
+    /// Keys of a validation error.
     py::Ref type, loc, msg, input, ctx;
 };
 

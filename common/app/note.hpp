@@ -31,10 +31,13 @@ struct Note {
     PyObject* request = nullptr;       ///< owned: the asioserve.Request, once somebody wanted it
     PyObject* native = nullptr;        ///< owned: the _asioserve.Request in it
     PyObject* sink = nullptr;          ///< owned: where a streamed answer goes
+    /// What the router said.
     Verdict verdict = Verdict::not_found;
+    /// Whose outcome comes next.
     Phase phase = Phase::endpoint;
     BodyMode body = BodyMode::ignore;  ///< what the connection was told
     bool decoded = false;              ///< the path had %XX in it: the captures have to be taken anew
+    /// The first parameters of the path, still percent-encoded.
     std::array<std::string_view, Plan::most_captures> captures{};
 
     /// Lets go of what it owns. Safe to call twice.
@@ -49,7 +52,9 @@ struct Note {
 /// The captures of a route, also where the path is percent-encoded or has too many of them for a note.
 class Captures {
   public:
+    /// Matches again where the note could not hold them all.
     Captures(const Plan& plan, const Exchange& x, const Note& note);
+    /// In the order of the template.
     std::span<const std::string_view> get() const noexcept { return views_; }
 
   private:

@@ -12,14 +12,18 @@ namespace asioserve::app {
 
 /// What a text is as an integer.
 struct ParsedInt {
+    /// What a text turned out to be.
     enum class Is : std::uint8_t {
         number,    ///< `value`
         big,       ///< does not fit: `digits` is a decimal literal without '+', '_' and leading zeros
         no_int,    ///< pydantic's "int_parsing"
         too_long,  ///< pydantic's "int_parsing_size": more than 4,300 digits
     };
+    /// Tells which of the fields counts.
     Is is = Is::no_int;
+    /// For Is::number.
     std::int64_t value = 0;
+    /// For a number that needs Python's own integers: its digits, cleaned.
     std::string digits;
 };
 

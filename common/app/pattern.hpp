@@ -20,6 +20,7 @@ class Pattern {
 
     /// Whether there is no parameter in it: then it matches just text().
     bool is_static() const noexcept { return names_.empty(); }
+    /// As declared, e.g. "/user/{id}".
     const std::string& text() const noexcept { return text_; }
     /// The parameters in the order of the template.
     const std::vector<std::string>& names() const noexcept { return names_; }

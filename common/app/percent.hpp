@@ -20,6 +20,7 @@ std::string query_decode(std::string_view text);
 /// empty value.
 class QueryPairs {
   public:
+    /// `query` outlives it.
     explicit QueryPairs(std::string_view query) noexcept : rest_(query) {}
     /// The next pair, or nothing.
     std::optional<std::pair<std::string_view, std::string_view>> next() noexcept;

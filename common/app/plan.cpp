@@ -93,10 +93,13 @@ ParamPlan read_param(PyObject* o, const Pattern& pattern, const std::string& end
                                      pattern.text());
         p.capture = static_cast<std::size_t>(at - names.begin());
     }
+    // What errors call it: a header as it was written, where it is looked up in lower case.
+    py::Ref label = attribute(o, "label");
+    if (text(label.get()).empty()) label = p.alias_object;
     if (p.source == Source::body && !p.embed)
         p.loc = py::must(Py_BuildValue("(s)", source.c_str()));
     else
-        p.loc = py::must(Py_BuildValue("(sO)", source.c_str(), p.alias_object.get()));
+        p.loc = py::must(Py_BuildValue("(sO)", source.c_str(), label.get()));
     return p;
 }
 

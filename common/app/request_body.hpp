@@ -35,11 +35,14 @@ class RequestBody {
     /// An awaitable of the next chunk, which raises StopAsyncIteration at the end.
     py::Ref next() ASIOSERVE_REQUIRES(py::gil);
 
+    /// A chunk from the connection.
     void came(std::string_view chunk, bool last) ASIOSERVE_REQUIRES(py::gil);
+    /// The body ends early: whoever reads hears why.
     void broke(Broken why) ASIOSERVE_REQUIRES(py::gil);
 
     /// For the garbage collector.
     int traverse(visitproc visit, void* arg) const;
+    /// Lets go of Python objects, for tp_clear.
     void clear() noexcept ASIOSERVE_REQUIRES(py::gil);
 
   private:

@@ -20,11 +20,14 @@ namespace asioserve::app {
 /// The methods of a route.
 class MethodSet {
   public:
+    /// Adds a method in upper case.
     void add(std::string_view method);
+    /// Whether it is among them.
     bool has(Method id, std::string_view method) const noexcept;
     /// In the order of add().
     const std::vector<std::string>& names() const noexcept { return names_; }
 
+    /// Tells a method's text apart.
     static Method id_of(std::string_view method) noexcept;
 
   private:
@@ -34,12 +37,15 @@ class MethodSet {
 
 /// What Router::find() came to.
 struct Found {
+    /// How the look-up ended.
     enum class What : std::uint8_t {
         route,         ///< `route` answers
         wrong_method,  ///< `route` is the first that has the path, but not the method
         nothing,
     };
+    /// How it ended.
     What what = What::nothing;
+    /// Its number, as add() gave it.
     std::uint32_t route = 0;
 };
 
@@ -57,9 +63,13 @@ class Router {
     /// OPTIONS. Empty where no route has the path.
     std::string allowed(std::string_view path) const;
 
+    /// The template of a route.
     const Pattern& pattern(std::uint32_t route) const noexcept { return routes_[route]->pattern; }
+    /// The methods of a route.
     const MethodSet& methods(std::uint32_t route) const noexcept { return routes_[route]->methods; }
+    /// The most parameters that one path has.
     std::size_t most_captures() const noexcept { return most_captures_; }
+    /// How many routes there are.
     std::size_t size() const noexcept { return routes_.size(); }
 
   private:

@@ -18,10 +18,12 @@ namespace asioserve::app {
 
 /// The types of the module `_asioserve`.
 struct NativeTypes {
+    /// Types of the module `_asioserve`.
     py::Ref request, body_stream, sink, ready;
 };
 
 struct Shared {
+    /// Without a plan until the app is loaded.
     explicit Shared(AppHandler::Options o) : options(std::move(o)) {}
 
     /// Whether the calling thread is the one that called route() last: then an exchange's verbs may be called
@@ -46,11 +48,14 @@ struct Shared {
     /// Logs an exception that came out of the app.
     void report(PyObject* exception, const Exchange& x) const ASIOSERVE_REQUIRES(py::gil);
 
+    /// What the app does not say itself.
     const AppHandler::Options options;
     std::unique_ptr<Plan>
         plan;           ///< null before load() and after unload(); GIL, or the I/O thread while serving
     NativeTypes types;  ///< GIL
+    /// See AppHandler::attach.
     AppHandler::ExitBy exit_by;
+    /// Answered without Python, by path.
     std::unordered_map<std::string, AppHandler::NativePage> pages;
     std::atomic<Runner*> runner{nullptr};      ///< any thread
     std::atomic<std::thread::id> io_thread{};  ///< any thread; route() writes it

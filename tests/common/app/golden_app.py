@@ -162,6 +162,16 @@ async def body_embed(a: Annotated[dict, Body(embed=True)]):
     return {"a": a}
 
 
+@app.post("/body/defaulted")
+async def body_defaulted(a: Annotated[dict, Body()], b: Annotated[dict | None, Body()] = None):
+    return {"a": a, "b": b}
+
+
+@app.get("/header/alias")
+async def header_alias(n: Annotated[int, Header(alias="X-Num")]):
+    return {"n": n}
+
+
 @app.post("/body/int")
 async def body_int(a: Annotated[int, Body()]):
     return {"a": a}

@@ -238,9 +238,10 @@ def _requests() -> list[Request]:
         'session="',
     ):
         found.append(_get("/cookie", ("cookie", value)))
+    found += [_get("/header/alias", *h) for h in ([], [("x-num", "1")], [("x-num", "z")])]
     found.append(_get("/cookie"))
     found.append(_get("/cookie", ("cookie", "session=a"), ("cookie", "n=8")))
-    for name in ("dict", "bare", "list", "any", "optional", "two", "embed", "int"):
+    for name in ("dict", "bare", "list", "any", "optional", "two", "embed", "defaulted", "int"):
         found += [("POST", f"/body/{name}", JSON, b) for b in BODIES]
         found += [("POST", f"/body/{name}", t, b'{"a":{}}') for t in TYPES]
         found += [("POST", f"/body/{name}", t, b"5") for t in TYPES[:2]]
