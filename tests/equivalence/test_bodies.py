@@ -22,9 +22,12 @@ def test_a_body_comes_back_whole(client: Client, path: str, size: int) -> None:
     # Sent beside reading: an echo that nobody reads rightly stops reading, too.
     sender = threading.Thread(target=client.send, args=(compose("POST", path, body=body),))
     sender.start()
-    assert client.read().body == body
+    answer = client.read()
     sender.join()
-    assert client.get("/hello").status == 200
+    assert answer.body == body
+    # An answer that begins before its request has ended may have to announce the end of the connection.
+    if answer.keeps_alive:
+        assert client.get("/hello").status == 200
 
 
 @pytest.mark.parametrize("path", ["/body/raw", "/upload/echo"])

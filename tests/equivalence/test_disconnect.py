@@ -37,12 +37,14 @@ def test_a_handler_is_not_cancelled(
     assert counted(other, f"cancelled-{name}") == 0
 
 
-def test_a_handler_can_see_that_its_peer_left(server: ServerProcess, connect: Connect, name: str) -> None:
-    client, other = begin(server, connect, "kept", name)
-    client.reset()
-    for _ in range(20):
-        other.get("/wait-for/sleep/3")
-    other.request("POST", f"/debug/set/{name}")
+@pytest.mark.parametrize("leave", [Client.close, Client.reset])
+def test_a_handler_can_see_that_its_peer_left(
+    server: ServerProcess, connect: Connect, name: str, leave: Callable[[Client], None]
+) -> None:
+    client, other = begin(server, connect, "sees", name)
+    wait_for("it to look", lambda: counted(other, f"looked-{name}") > 3)
+    assert counted(other, f"saw-{name}") == 0
+    leave(client)
     wait_for("it to be seen", lambda: counted(other, f"saw-{name}") == 1)
 
 

@@ -186,7 +186,7 @@ class TestEndsFromInside:
         other.send(b"POST /debug/set/" + name.encode() + b" HTTP/1.1\r\nHost: t\r\n")
         ending.send(compose("GET", "/end/exit-7"))
         assert ending.read().status == 500
-        wait_for("draining", lambda: refuses(server))
+        server.wait_for_log("shutting down")
         other.send(b"\r\n")
         assert other.read().status == 200
         assert waiting.read().json() == {"waited": name}

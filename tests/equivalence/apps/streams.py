@@ -212,7 +212,7 @@ def _bodies(app: App, events: dict[str, asyncio.Event], counts: Counter[str]) ->
         return {"whole": True}
 
     @app.get("/disconnect/kept/{name}")
-    async def kept(request: Request, name: str) -> dict[str, bool]:
+    async def kept(name: str) -> dict[str, bool]:
         """Is not cancelled when its peer leaves: goes on to its end."""
         counts[f"begun-{name}"] += 1
         try:
@@ -221,8 +221,17 @@ def _bodies(app: App, events: dict[str, asyncio.Event], counts: Counter[str]) ->
             counts[f"cancelled-{name}"] += 1
             raise
         counts[f"ended-{name}"] += 1
-        counts[f"saw-{name}"] += bool(await request.is_disconnected())
         return {"kept": True}
+
+    @app.get("/disconnect/sees/{name}")
+    async def sees(request: Request, name: str) -> dict[str, bool]:
+        """Looks now and then whether its peer is still there."""
+        counts[f"begun-{name}"] += 1
+        while not await request.is_disconnected():
+            counts[f"looked-{name}"] += 1
+            await asyncio.sleep(0.005)
+        counts[f"saw-{name}"] += 1
+        return {"kept": False}
 
     @app.get("/disconnect/cancelled/{name}", cancel_on_disconnect=True)
     async def cancelled(name: str) -> dict[str, bool]:
