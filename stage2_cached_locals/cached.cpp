@@ -47,6 +47,8 @@ Cached::Cached() : eager_(eager_start_wanted()) {
     retrieve_ = py::must(PyCFunction_New(&def, nullptr));
     cancel_ = name_of("cancel");
     add_done_callback_ = name_of("add_done_callback");
+    must_cancel_ = name_of("_must_cancel");
+    make_cancelled_error_ = name_of("_make_cancelled_error");
     context_word_ = py::must(Py_BuildValue("(s)", "context"));
     task_words_ = py::must(eager_ ? Py_BuildValue("(sss)", "loop", "context", "eager_start")
                                   : Py_BuildValue("(ss)", "loop", "context"));
@@ -88,6 +90,17 @@ py::Ref Cached::new_task(PyObject* coroutine, PyObject* context) {
 void Cached::cancel(PyObject* task) {
     py::Ref done = py::Ref::steal(PyObject_CallMethodNoArgs(task, cancel_.get()));
     if (!done) PyErr_WriteUnraisable(task);
+}
+
+py::Ref Cached::cancelled(PyObject* task) {
+    py::Ref current = task ? py::Ref::borrow(task) : py::Ref::steal(PyObject_CallNoArgs(current_task_.get()));
+    py::Ref must = current ? py::Ref::steal(PyObject_GetAttr(current.get(), must_cancel_.get())) : py::Ref();
+    if (must.get() == Py_False) return {};
+    py::Ref error =
+        must ? py::Ref::steal(PyObject_CallMethodNoArgs(current.get(), make_cancelled_error_.get()))
+             : py::Ref();
+    if (!error) PyErr_Clear();  // a task of another make (a task factory's), which has no such attribute
+    return error;
 }
 
 void Cached::retrieve_current() {

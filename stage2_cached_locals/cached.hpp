@@ -27,6 +27,9 @@ class Cached {
     py::Ref new_task(PyObject* coroutine, PyObject* context) ASIOSERVE_REQUIRES(py::gil);
     /// task.cancel().
     void cancel(PyObject* task) ASIOSERVE_REQUIRES(py::gil);
+    /// The CancelledError that the task (null: the current one) is yet to raise; null when it was not
+    /// cancelled.
+    py::Ref cancelled(PyObject* task) ASIOSERVE_REQUIRES(py::gil);
     /// The exception of the current task has become an answer: when the task is done asyncio need not log it.
     void retrieve_current() ASIOSERVE_REQUIRES(py::gil);
     /// loop.call_soon(callback). False: the loop is closed.
@@ -34,8 +37,8 @@ class Cached {
 
   private:
     bool eager_;
-    py::Ref task_type_, current_task_, retrieve_;            // asyncio's, and a done callback of ours
-    py::Ref cancel_, add_done_callback_;                     // names
+    py::Ref task_type_, current_task_, retrieve_;  // asyncio's, and a done callback of ours
+    py::Ref cancel_, add_done_callback_, must_cancel_, make_cancelled_error_;  // names
     py::Ref context_word_, task_words_;                      // keywords of create_task() and of Task()
     py::Ref loop_, create_task_, task_factory_, call_soon_;  // the loop and bound methods of it
     bool plain_loop_ = false, direct_ = false;

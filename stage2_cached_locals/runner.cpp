@@ -23,6 +23,10 @@ struct Runner::Request final : Item, app::GuardOwner {
 
     void on_first_step() override ASIOSERVE_REQUIRES(py::gil) { --runner.first_steps_to_come_; }
     Computation* on_end(Outcome& outcome) override ASIOSERVE_REQUIRES(py::gil) {
+        // asyncio.Task looks at this only after us: a task that is cancelled in its last step is cancelled.
+        if (outcome.ok())
+            if (py::Ref cancelled = runner.cached_->cancelled(task.get()))
+                outcome = Outcome::raised(std::move(cancelled));
         Step step = runner.handler_.finish(*exchange, outcome, [&](const AnswerView& a) { answer.keep(a); });
         if (step.next) return step.next;
         if (!outcome.ok() && !app::ends_the_program(outcome)) runner.cached_->retrieve_current();
