@@ -8,7 +8,15 @@ namespace asioserve::app {
 
 LoadedApp load_app(const std::string& target, bool factory) {
     LoadedApp loaded;
-    py::Ref life = py::must(PyImport_ImportModule("asioserve._life"));
+    py::Ref life = py::Ref::steal(PyImport_ImportModule("asioserve._life"));
+    if (!life && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        // A signal that came before the app's own import began: the same end.
+        PyErr_Clear();
+        loaded.code = 130;
+        loaded.message = "interrupted before \"" + target + "\" was imported";
+        return loaded;
+    }
+    if (!life) py::must_not_fail(-1);
     loaded.app = py::Ref::steal(
         PyObject_CallMethod(life.get(), "load", "sO", target.c_str(), factory ? Py_True : Py_False));
     if (loaded.app) return loaded;

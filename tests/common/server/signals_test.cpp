@@ -103,7 +103,7 @@ void no_deadline() {
     Process p;
     p.signals.deadline(milliseconds(50), 7);
     p.signals.no_deadline();
-    ::usleep(150'000);
+    ::usleep(150'000);  // waits: for a deadline that must not come
     ::_exit(0);
 }
 

@@ -113,7 +113,7 @@ def get(server: ServerProcess, path: str) -> Any:
 class TestSupervised:
     def test_it_says_how_far_it_is_and_beats(self, stage: str) -> None:
         with supervised(stage) as child:
-            assert child.lines("beat") == ["importing", "proving", "proved", "ready", "beat"]
+            assert child.lines("beat") == ["importing", "imported", "proving", "proved", "ready", "beat"]
             child.server.wait_listening()
             assert get(child.server, "/plain") == "plain"
             assert child.beats_within(10)
@@ -121,7 +121,7 @@ class TestSupervised:
 
     def test_a_proof_that_fails_is_exit_1_without_proved(self, stage: str) -> None:
         with supervised(stage, "--fault-proof") as child:
-            assert child.lines("proved") == ["importing", "proving"]
+            assert child.lines("proved") == ["importing", "imported", "proving"]
             assert child.server.wait() == 1
             assert "the proof failed" in child.server.log
 
@@ -135,7 +135,13 @@ class TestSupervised:
 
     def test_an_app_that_fails_to_start_says_so(self, stage: str) -> None:
         with supervised(stage, life="startup-raises") as child:
-            assert child.lines("failed startup") == ["importing", "proving", "proved", "failed startup"]
+            assert child.lines("failed startup") == [
+                "importing",
+                "imported",
+                "proving",
+                "proved",
+                "failed startup",
+            ]
             assert child.server.wait() == 3
             assert "the database is away" in child.server.log
 
