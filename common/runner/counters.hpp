@@ -18,9 +18,11 @@ struct Counters {
 /// A counter with one writer. Readers on other threads see a value that is a moment old; costs a plain add.
 class Counter {
   public:
+    /// Counts up. By its one writer.
     void add(std::uint64_t n = 1) noexcept {
         value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
     }
+    /// The total so far. Any thread.
     std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
 
   private:

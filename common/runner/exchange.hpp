@@ -25,7 +25,9 @@ enum class Method : std::uint8_t { get, head, post, put, patch, del, options, ot
 
 /// A field line. In a request, `name` is in lower case already (RFC 9110 section 5.1: names ignore case).
 struct Header {
+    /// Without the colon.
     std::string_view name;
+    /// Without white space around it.
     std::string_view value;
 };
 
@@ -37,6 +39,7 @@ struct RequestHead {
     std::string_view query;           ///< the target behind '?', may be empty
     std::span<const Header> headers;  ///< in the order of the request, names in lower case
     std::int64_t content_length = 0;  ///< bytes; -1 when the body is chunked
+    /// `method`, told apart.
     Method method_id = Method::other;
     std::uint8_t version_minor = 1;  ///< HTTP/1.x
 
@@ -50,15 +53,19 @@ struct RequestHead {
 
 /// Who is at the two ends; texts as in a log line ("127.0.0.1:4711", "unix:").
 struct Endpoints {
+    /// The other end.
     std::string_view peer;
+    /// Our end.
     std::string_view local;
 };
 
 /// A whole answer as views that live for the call. The connection adds content-length, date, server,
 /// connection.
 struct AnswerView {
+    /// As in the status line.
     int status = 200;
     std::string_view content_type;  ///< empty: no such field
+    /// Whole; its length is the connection's business.
     std::string_view body;
     std::span<const Header> headers =
         {};  ///< further fields, in order; no CR or LF in them (the caller has checked)
@@ -67,8 +74,11 @@ struct AnswerView {
 /// How a streamed answer starts. Without a content length it is chunked (HTTP/1.1) or ends with the
 /// connection (1.0).
 struct AnswerHead {
+    /// As in the status line.
     int status = 200;
+    /// In order; no CR or LF in them.
     std::span<const Header> headers = {};
+    /// Of the whole answer; -1: not known.
     std::int64_t content_length = -1;
 };
 
@@ -98,19 +108,24 @@ class Exchange {
     Exchange& operator=(const Exchange&) = delete;
 
     // --- the request: any thread ---------------------------------------------------------------------------
+    /// What came before the body.
     const RequestHead& head() const noexcept { return head_; }
     /// The whole body where Handler::route asked for BodyMode::collect, else empty.
     std::string_view body() const noexcept { return body_; }
+    /// Counts up within a server; for logs.
     std::uint64_t id() const noexcept { return id_; }
+    /// Who is at the two ends. Any thread.
     virtual Endpoints endpoints() const noexcept = 0;
 
     // --- the answer: I/O thread; exactly one of answer() or begin()…finish()
     // --------------------------------
     /// Sends a whole answer. May be called before Runner::start returns.
     virtual void answer(const AnswerView& answer) = 0;
+    /// Starts a streamed answer.
     virtual void begin(const AnswerHead& head) = 0;
     /// Sends a chunk; it is copied or sent before this returns. Look at send_credit() afterwards.
     virtual void write(std::string_view chunk) = 0;
+    /// Ends a streamed answer. Trailers are left out where the peer cannot take them.
     virtual void finish(std::span<const Header> trailers = {}) = 0;
     /// Gives up. Before begin(): a 500. After it: the connection is cut, so that the peer sees a broken
     /// message.
@@ -140,6 +155,7 @@ class Exchange {
         static_assert(std::is_trivially_destructible_v<T>);
         return *new (note_) T{std::forward<A>(a)...};
     }
+    /// The note that was made before.
     template <class T>
     T& note_as() noexcept {
         return *std::launder(reinterpret_cast<T*>(note_));
@@ -148,7 +164,9 @@ class Exchange {
     /// The runner's own link from the exchange to what drives it; the runner says which thread.
     void* runner_slot = nullptr;
 
+    /// Shares it. Any thread; ExchangePtr does it.
     void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+    /// Lets go of it. Any thread; the last one disposes.
     void release() noexcept {
         if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) dispose();
     }
@@ -159,12 +177,19 @@ class Exchange {
     /// The last reference is gone, perhaps on another thread than the I/O thread.
     virtual void dispose() noexcept = 0;
 
+    /// Constant from Runner::start on.
     RequestHead head_;
+    /// See body().
     std::string_view body_;
+    /// See id().
     std::uint64_t id_ = 0;
+    /// See listener().
     ExchangeListener* listener_ = nullptr;
+    /// How many ExchangePtr there are; it is made with one.
     std::atomic<std::uint32_t> references_{1};
+    /// See peer_left().
     bool peer_left_ = false;
+    /// See peer_ended().
     bool peer_ended_ = false;
 
   private:
@@ -183,10 +208,13 @@ class ExchangePtr {
         p.x_ = x;
         return p;
     }
+    /// Shares what the other one has.
     ExchangePtr(const ExchangePtr& o) noexcept : x_(o.x_) {
         if (x_) x_->retain();
     }
+    /// Takes over what the other one has.
     ExchangePtr(ExchangePtr&& o) noexcept : x_(std::exchange(o.x_, nullptr)) {}
+    /// Shares or takes over.
     ExchangePtr& operator=(ExchangePtr o) noexcept {
         std::swap(x_, o.x_);
         return *this;
@@ -194,10 +222,15 @@ class ExchangePtr {
     ~ExchangePtr() {
         if (x_) x_->release();
     }
+    /// The exchange; null when empty.
     Exchange* get() const noexcept { return x_; }
+    /// The exchange; not when empty.
     Exchange& operator*() const noexcept { return *x_; }
+    /// The exchange; not when empty.
     Exchange* operator->() const noexcept { return x_; }
+    /// Whether there is one.
     explicit operator bool() const noexcept { return x_ != nullptr; }
+    /// Gives the reference away: whoever takes it adopts it again.
     Exchange* detach() noexcept { return std::exchange(x_, nullptr); }
 
   private:

@@ -14,6 +14,7 @@ class FunctionRef;
 template <class R, class... A>
 class FunctionRef<R(A...)> {
   public:
+    /// Borrows `f`, which must outlive the call.
     template <class F>
         requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef>)
     FunctionRef(F&& f) noexcept  // NOLINT(google-explicit-constructor): a lambda is passed as it is
@@ -21,6 +22,7 @@ class FunctionRef<R(A...)> {
           call_([](void* o, A... a) -> R {
               return (*static_cast<std::remove_reference_t<F>*>(o))(std::forward<A>(a)...);
           }) {}
+    /// Calls what was borrowed.
     R operator()(A... a) const { return call_(object_, std::forward<A>(a)...); }
 
   private:
@@ -32,11 +34,14 @@ class FunctionRef<R(A...)> {
 class Job {
   public:
     Job() = default;
+    /// Takes over a callable.
     template <class F>
         requires(!std::is_same_v<std::remove_cvref_t<F>, Job>)
     Job(F&& f)  // NOLINT(google-explicit-constructor): a lambda is passed as it is
         : body_(std::make_unique<Model<std::remove_cvref_t<F>>>(std::forward<F>(f))) {}
+    /// Runs it. Once: it is empty, and what it owned is gone, afterwards.
     void operator()() { std::exchange(body_, nullptr)->run(); }
+    /// Whether there is something to run.
     explicit operator bool() const noexcept { return body_ != nullptr; }
 
   private:

@@ -29,8 +29,11 @@ enum class BodyMode : std::uint8_t {
     stream,   ///< by Exchange::read_body
 };
 
+/// What Handler::route has found out.
 struct Routed {
+    /// What sort of code answers.
     Kind kind = Kind::answered;
+    /// How the body is wanted.
     BodyMode body = BodyMode::ignore;
 };
 
@@ -40,9 +43,11 @@ using AnswerSink = FunctionRef<void(const AnswerView&)>;
 
 /// What is left to do after start() or finish(): drive `next` and hand its outcome to finish(), or nothing.
 struct Step {
+    /// Owned by whoever gets the Step; null: it is answered.
     Computation* next = nullptr;
 };
 
+/// What a runner runs: finds out who answers, starts it, turns what it came to into an answer.
 class Handler {
   public:
     virtual ~Handler() = default;
