@@ -22,6 +22,7 @@ RunError describe_exception(PyObject* exception) ASIOSERVE_REQUIRES(gil);
 /// message".
 class PythonError : public std::runtime_error {
   public:
+    /// Takes the text over.
     explicit PythonError(RunError error);
     /// Text of the exception, also without the GIL.
     const RunError& error() const noexcept { return error_; }

@@ -8,11 +8,16 @@
 #if defined(__clang__)
 #define ASIOSERVE_TSA(x) __attribute__((x))
 #else
+/// Clang's attribute `x`; nothing for others.
 #define ASIOSERVE_TSA(x)
 #endif
+/// The caller holds it.
 #define ASIOSERVE_REQUIRES(...) ASIOSERVE_TSA(requires_capability(__VA_ARGS__))
+/// The caller does not hold it.
 #define ASIOSERVE_EXCLUDES(...) ASIOSERVE_TSA(locks_excluded(__VA_ARGS__))
+/// Holds it from this call on.
 #define ASIOSERVE_ACQUIRE(...) ASIOSERVE_TSA(acquire_capability(__VA_ARGS__))
+/// Holds it no longer after this call.
 #define ASIOSERVE_RELEASE(...) ASIOSERVE_TSA(release_capability(__VA_ARGS__))
 
 namespace asioserve::py {

@@ -24,11 +24,14 @@ class Ref {
         Py_XINCREF(o);
         return steal(o);
     }
+    /// Shares the other one's object.
     Ref(const Ref& other) noexcept : o_(other.o_) {
         check();
         Py_XINCREF(o_);
     }
+    /// Takes over; the other one is empty. Needs no GIL.
     Ref(Ref&& other) noexcept : o_(std::exchange(other.o_, nullptr)) {}
+    /// Shares or takes over; lets go of what was there.
     Ref& operator=(Ref other) noexcept {
         std::swap(o_, other.o_);
         return *this;
@@ -40,11 +43,15 @@ class Ref {
         }
     }
 
+    /// The object, borrowed; null when empty.
     PyObject* get() const noexcept { return o_; }
+    /// Whether there is one.
     explicit operator bool() const noexcept { return o_ != nullptr; }
     /// Gives the reference away, for C-API functions that steal it and for return values.
     [[nodiscard]] PyObject* release() noexcept { return std::exchange(o_, nullptr); }
+    /// Lets go of it.
     void reset() noexcept { Ref().swap(*this); }
+    /// Exchanges two. Needs no GIL.
     void swap(Ref& other) noexcept { std::swap(o_, other.o_); }
 
   private:
