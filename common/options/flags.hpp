@@ -11,6 +11,7 @@ namespace asioserve::options {
 
 /// Flags whose group is one of these concern the supervisor or the sockets that it owns.
 inline constexpr const char* listening_group = "Where to listen";
+/// Heading of the flags that only `asioserve` has.
 inline constexpr const char* supervision_group = "The supervisor";
 /// Flags of this group are not in --help. (CLI11's own way, an empty group, takes their names out of errors
 /// too.)

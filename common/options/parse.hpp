@@ -20,12 +20,16 @@ enum class Program {
 /// Either options to run with, or a text to print and the code to exit with (--help, --version, a wrong
 /// flag).
 struct ParseResult {
+    /// False: there is nothing to run; report() and end.
     bool run = false;
+    /// What was said; counts if `run` is true.
     Options options;
     /// What a supervisor hands on to a server: every flag that was set, wherever it was set, except those
     /// about sockets, the config file and the supervisor itself.
     std::vector<Given> hand_on;
+    /// For the program, if `run` is false.
     int exit_code = 0;
+    /// For its output: help, version, or what is wrong.
     std::string text;
 
     /// Prints the text, to stdout if all is well, else to stderr; returns exit_code.
