@@ -25,8 +25,11 @@ std::string http_date(std::time_t at);
 /// What the app's own header fields say about what the connection does itself.
 struct HeaderNotes {
     std::size_t bytes = 0;  ///< an upper bound of their length on the wire
+    /// It has a `date`.
     bool date = false;
+    /// It has a `server`.
     bool server = false;
+    /// It has a `content-type`.
     bool content_type = false;
     bool close = false;                      ///< `connection: close`
     const Header* content_length = nullptr;  ///< only told to HEAD and 304; else ours is true
@@ -34,6 +37,7 @@ struct HeaderNotes {
 
 class AnswerText {
   public:
+    /// Prepares what is the same in every answer.
     AnswerText(bool date_header, bool server_header,
                const std::vector<std::pair<std::string, std::string>>& headers);
 
@@ -44,18 +48,27 @@ class AnswerText {
         chunked,     ///< transfer-encoding: chunked
         until_close  ///< HTTP/1.0 without a length
     };
+    /// What the field `connection` says, if anything.
     enum class Connection : std::uint8_t { silent, close, keep_alive };
 
+    /// What a head is made from.
     struct Head {
+        /// As in the status line.
         int status = 200;
+        /// Empty: no such field.
         std::string_view content_type = {};
+        /// Further fields.
         std::span<const Header> headers = {};
+        /// How the body's end is told.
         Framing framing = Framing::length;
+        /// Of the body, for Framing::length.
         std::uint64_t length = 0;
+        /// Whether the connection ends behind it.
         Connection connection = Connection::silent;
         std::string_view told_length = {};  ///< instead of `length`, where the app knows better (HEAD)
     };
 
+    /// Which of the connection's own fields are there already.
     static HeaderNotes look_at(std::span<const Header> headers) noexcept;
 
     /// Appends the head, and `body` behind it.

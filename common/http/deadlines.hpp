@@ -17,6 +17,7 @@ namespace asioserve::http {
 
 /// Milliseconds of a steady clock.
 using Millis = std::int64_t;
+/// A deadline that does not come.
 inline constexpr Millis never = std::numeric_limits<Millis>::max();
 
 class Deadlines {
@@ -25,13 +26,18 @@ class Deadlines {
 
     /// Belongs to one connection.
     struct Node {
+        /// Of its slot's list.
         Node* next = nullptr;
+        /// Of its slot's list.
         Node* previous = nullptr;
+        /// Whose deadline it is.
         void* owner = nullptr;
+        /// When it is due.
         Millis deadline = never;
         Millis due = never;  ///< when its slot is looked at; never: not queued
     };
 
+    /// Begins at `now`.
     explicit Deadlines(Millis now) : done_(now / tick) {}
 
     /// Sets a deadline, or none (`never`). Moving it into the future costs a store.
@@ -39,6 +45,7 @@ class Deadlines {
         node.deadline = deadline;
         if (deadline < node.due) queue(node);
     }
+    /// Takes it out, if it is in.
     void remove(Node& node) noexcept;
 
     /// Calls `expired` for each node whose deadline has passed; it may set() and remove() any node.

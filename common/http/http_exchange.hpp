@@ -19,13 +19,17 @@ class Connection;
 
 class HttpExchange final : public Exchange {
   public:
+    /// From Memory::make_exchange().
     explicit HttpExchange(Memory& memory) : memory_(memory) {}
     ~HttpExchange() override;
 
+    /// See Exchange::endpoints.
     Endpoints endpoints() const noexcept override { return {ends_->peer, ends_->local}; }
     void answer(const AnswerView& answer) override;
+    /// See Exchange::begin.
     void begin(const AnswerHead& head) override;
     void write(std::string_view chunk) override;
+    /// See Exchange::finish.
     void finish(std::span<const Header> trailers) override;
     void fail() override;
     std::int64_t send_credit() const noexcept override;

@@ -37,6 +37,7 @@ std::string describe(int fd);
 
 /// "127.0.0.1:4711", "[::1]:4711" or "unix:/path" ("unix:" for an end without a name).
 std::string name_of_end(const sockaddr* address, socklen_t size);
+/// Our own end of a connection, as Endpoints has it.
 std::string name_of_local_end(int fd);
 
 /// The port that the socket is bound to; 0 for one that has none.

@@ -21,8 +21,11 @@ class HttpExchange;
 
 /// The texts of both ends of a connection; shared by it and its exchanges, which may outlive it.
 struct Ends {
+    /// How many share it.
     std::uint32_t references = 0;
+    /// As Endpoints has it.
     std::string peer;
+    /// As Endpoints has it.
     std::string local;
 };
 
@@ -30,11 +33,13 @@ class Memory {
   public:
     /// Lives until the owner has called abandon() and the last exchange is gone.
     static Memory* make() { return new Memory; }
+    /// The server is gone: the last exchange frees it all.
     void abandon() noexcept;
 
     /// Makes the calling thread the one whose calls need no lock.
     void claim_thread() noexcept;
 
+    /// From the free list, with one reference. I/O thread.
     HttpExchange* make_exchange();
     /// Any thread.
     void dispose(HttpExchange* x) noexcept;
@@ -43,6 +48,7 @@ class Memory {
         if (has_returned_.load(std::memory_order_relaxed)) reap_returned();
     }
 
+    /// Of buffers.
     BlockPool blocks;
 
   private:

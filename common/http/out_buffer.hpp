@@ -15,8 +15,10 @@ namespace asioserve::http {
 class OutBuffer {
   public:
     OutBuffer() = default;
+    /// Takes the other one's bytes over.
     OutBuffer(OutBuffer&& o) noexcept
         : block_(std::move(o.block_)), begin_(std::exchange(o.begin_, 0)), end_(std::exchange(o.end_, 0)) {}
+    /// Takes the other one's bytes over.
     OutBuffer& operator=(OutBuffer&& o) noexcept {
         block_ = std::move(o.block_);
         begin_ = std::exchange(o.begin_, 0);
@@ -24,9 +26,13 @@ class OutBuffer {
         return *this;
     }
 
+    /// Whether there is nothing to send.
     bool empty() const noexcept { return begin_ == end_; }
+    /// Bytes to send.
     std::size_t size() const noexcept { return end_ - begin_; }
+    /// The first of them.
     const char* data() const noexcept { return block_->data() + begin_; }
+    /// All of them.
     std::string_view view() const noexcept {
         return empty() ? std::string_view() : std::string_view(data(), size());
     }
@@ -36,7 +42,9 @@ class OutBuffer {
         if (!block_ || block_->capacity - end_ < bytes) grow(pool, bytes);
         return block_->data() + end_;
     }
+    /// So many bytes of the room that was asked for are filled.
     void commit(std::size_t bytes) noexcept { end_ += bytes; }
+    /// Copies bytes to the end.
     void append(BlockPool& pool, std::string_view bytes) {
         if (bytes.empty()) return;
         std::memcpy(reserve(pool, bytes.size()), bytes.data(), bytes.size());
@@ -47,6 +55,7 @@ class OutBuffer {
         begin_ += bytes;
         if (begin_ == end_) clear();
     }
+    /// Drops all, and gives the block back.
     void clear() noexcept {
         block_.reset();
         begin_ = end_ = 0;

@@ -11,10 +11,14 @@ namespace asioserve::http {
 
 /// A block; its bytes follow it in memory.
 struct alignas(16) Block {
+    /// How many BlockRef there are.
     std::size_t references;
+    /// Bytes of data.
     std::size_t capacity;
+    /// In the free list.
     Block* next;
 
+    /// The bytes behind the head.
     char* data() noexcept { return reinterpret_cast<char*>(this + 1); }
 };
 
@@ -22,7 +26,9 @@ struct alignas(16) Block {
 /// go.
 class BlockPool {
   public:
+    /// What nearly every request fits into.
     static constexpr std::size_t small_bytes = 8 * 1024 - sizeof(Block);
+    /// For bodies and large heads.
     static constexpr std::size_t large_bytes = 64 * 1024 - sizeof(Block);
 
     BlockPool() = default;
@@ -69,22 +75,30 @@ class BlockPool {
 class BlockRef {
   public:
     BlockRef() = default;
+    /// Adopts a reference of the caller's.
     BlockRef(BlockPool& pool, Block* taken) noexcept : pool_(&pool), block_(taken) {}
+    /// Shares the block.
     BlockRef(const BlockRef& o) noexcept : pool_(o.pool_), block_(o.block_) {
         if (block_) ++block_->references;
     }
+    /// Takes it over.
     BlockRef(BlockRef&& o) noexcept : pool_(o.pool_), block_(std::exchange(o.block_, nullptr)) {}
+    /// Shares or takes over.
     BlockRef& operator=(BlockRef o) noexcept {
         std::swap(pool_, o.pool_);
         std::swap(block_, o.block_);
         return *this;
     }
     ~BlockRef() { reset(); }
+    /// Lets go of it; the last one gives it back to the pool.
     void reset() noexcept {
         if (block_) pool_->drop(std::exchange(block_, nullptr));
     }
+    /// Whether there is one.
     explicit operator bool() const noexcept { return block_ != nullptr; }
+    /// The block; not when empty.
     Block* operator->() const noexcept { return block_; }
+    /// The block; null when empty.
     Block* get() const noexcept { return block_; }
 
   private:

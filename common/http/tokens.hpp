@@ -13,6 +13,7 @@ namespace detail {
 
 enum : std::uint8_t { token_char = 1, host_char = 2 };
 
+/// Class of each byte (RFC 9110 section 5.6.2), by table.
 inline constexpr auto char_classes = [] {
     std::array<std::uint8_t, 256> t{};
     const auto add = [&t](std::string_view chars, std::uint8_t c) {
@@ -25,6 +26,7 @@ inline constexpr auto char_classes = [] {
     return t;
 }();
 
+/// Lower case of each byte of ASCII, by table.
 inline constexpr auto lower = [] {
     std::array<char, 256> t{};
     for (int i = 0; i < 256; ++i)
@@ -32,6 +34,7 @@ inline constexpr auto lower = [] {
     return t;
 }();
 
+/// Whether all bytes are of class `c`.
 inline bool all(std::string_view text, std::uint8_t c) noexcept {
     for (const char x : text)
         if (!(char_classes[static_cast<unsigned char>(x)] & c)) return false;
@@ -40,6 +43,7 @@ inline bool all(std::string_view text, std::uint8_t c) noexcept {
 
 }  // namespace detail
 
+/// In place.
 inline void lower_case(char* text, std::size_t n) noexcept {
     for (std::size_t i = 0; i < n; ++i) text[i] = detail::lower[static_cast<unsigned char>(text[i])];
 }
@@ -52,6 +56,7 @@ inline bool equals_ignoring_case(std::string_view text, std::string_view lower_w
     return true;
 }
 
+/// Whether it is a token: a method, a field's name.
 inline bool is_token(std::string_view text) noexcept {
     return !text.empty() && detail::all(text, detail::token_char);
 }
