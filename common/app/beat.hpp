@@ -17,6 +17,7 @@ class SupervisorPipe {
     /// std::runtime_error when it is no open descriptor.
     SupervisorPipe(asio::io_context& io, int fd);
 
+    /// Whether there is a supervisor to talk to.
     bool supervised() const noexcept { return pipe_.is_open(); }
     /// Writes one line: "importing", "proving", "proved", "ready", "beat", "failed startup", "leaving". A
     /// full pipe loses it: a supervisor that does not read misses nothing but beats.

@@ -11,12 +11,14 @@ namespace asioserve {
 /// How a computation ended.
 class Outcome {
   public:
+    /// `value` is what the coroutine returned.
     static Outcome returned(py::Ref value) { return {std::move(value), true}; }
     /// `exception` is an instance, with its traceback.
     static Outcome raised(py::Ref exception) { return {std::move(exception), false}; }
     /// The exception that is set now; it is cleared.
     static Outcome raised_now();
 
+    /// Whether it returned.
     bool ok() const noexcept { return ok_; }
     /// The value, or the exception instance.
     PyObject* object() const noexcept { return object_.get(); }
@@ -31,6 +33,7 @@ class Outcome {
 inline py::Ref take_coroutine(Computation* c) noexcept {
     return py::Ref::steal(reinterpret_cast<PyObject*>(c));
 }
+/// Hands a coroutine over to whoever drives it.
 inline Computation* as_computation(py::Ref coroutine) noexcept {
     return reinterpret_cast<Computation*>(coroutine.release());
 }

@@ -18,6 +18,7 @@ class Control {
     Control(const Control&) = delete;
     Control& operator=(const Control&) = delete;
 
+    /// What asioserve._life.main gets. Borrowed.
     PyObject* object() const noexcept { return object_.get(); }
 
   private:

@@ -14,10 +14,10 @@
 namespace asioserve::app {
 
 /// The variables in `text`, in order. A line is `NAME=value` or `export NAME=value`; `#` starts a comment
-/// (within a bare value only behind a blank). 'single quotes' are literal; "double quotes" know \n \r \t
-/// \\ \" \$; both may span lines. ${NAME} and ${NAME:-default} are replaced except in single quotes: by what
-/// `look_up` says, else by a variable further up in the file. Throws std::runtime_error "NAME_OF_FILE:LINE:
-/// why".
+/// (within a bare value only behind a blank). 'single quotes' are literal; "double quotes" know a
+/// backslash before n, r, t, a backslash, a quote and a dollar; both may span lines. ${NAME} and
+/// ${NAME:-default} are replaced except in single quotes: by what `look_up` says, else by a variable further
+/// up in the file. Throws std::runtime_error "NAME_OF_FILE:LINE: why".
 std::vector<std::pair<std::string, std::string>> parse_env(
     std::string_view text, const std::string& name_of_file,
     const std::function<std::optional<std::string>(const std::string&)>& look_up);

@@ -12,6 +12,7 @@ namespace asioserve::app {
 /// Stands before another handler and goes wrong when enough requests have been started.
 class FaultyHandler final : public Handler {
   public:
+    /// Both outlive it.
     FaultyHandler(Handler& inner, const options::Faults& faults) : inner_(inner), faults_(faults) {}
 
     Routed route(Exchange& x) override { return inner_.route(x); }

@@ -10,6 +10,7 @@ namespace asioserve::app {
 /// Enters a context and leaves it, as Context.run() does. Keeps what the scope left behind as an exception.
 class InContext {
   public:
+    /// Enters it, which no other scope has done.
     explicit InContext(py::Ref context) noexcept : context_(std::move(context)) {
         if (PyContext_Enter(context_.get()) != 0) Py_FatalError("the context of a request is entered twice");
     }

@@ -12,8 +12,11 @@ namespace asioserve::app {
 /// The app, or why there is none: the process then ends with `code`, and `message` (one line, may be empty)
 /// says why.
 struct LoadedApp {
+    /// Null: it could not be had.
     py::Ref app;
+    /// Exit code where there is no app.
     int code = 0;
+    /// One line for whoever typed the command.
     std::string message;
     std::string traceback;  ///< for --log-level debug
 };

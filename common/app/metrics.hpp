@@ -13,11 +13,15 @@ namespace asioserve::app {
 
 /// A snapshot.
 struct Figures {
+    /// Which server it is.
     int stage = 0;
     std::string version;  ///< of this product
     std::string python;   ///< of CPython
+    /// Since it began to accept.
     std::chrono::duration<double> uptime{0};
+    /// The runner's.
     Counters counters;
+    /// The HTTP side's.
     http::ServerStats server;
 };
 

@@ -13,11 +13,17 @@ struct Names {
     Names() ASIOSERVE_REQUIRES(py::gil);
 
     /// Attributes and methods of requests, responses and exceptions of ours.
+    /// @{
     py::Ref status_code, body, raw_headers, pump, detail, headers, errors;
+    /// @}
     /// Methods of asyncio's loop, futures and tasks.
+    /// @{
     py::Ref create_future, set_result, set_exception, done, cancel;
+    /// @}
     /// Keys of a validation error.
+    /// @{
     py::Ref type, loc, msg, input, ctx;
+    /// @}
 };
 
 }  // namespace asioserve::app

@@ -37,7 +37,7 @@ struct Note {
     Phase phase = Phase::endpoint;
     BodyMode body = BodyMode::ignore;  ///< what the connection was told
     bool decoded = false;              ///< the path had %XX in it: the captures have to be taken anew
-    /// The first parameters of the path, still percent-encoded.
+    /// What the parameters of the path are, unless `decoded` or the route has too many of them.
     std::array<std::string_view, Plan::most_captures> captures{};
 
     /// Lets go of what it owns. Safe to call twice.

@@ -23,7 +23,7 @@ struct ParsedInt {
     Is is = Is::no_int;
     /// For Is::number.
     std::int64_t value = 0;
-    /// For a number that needs Python's own integers: its digits, cleaned.
+    /// For Is::big.
     std::string digits;
 };
 

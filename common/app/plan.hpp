@@ -101,13 +101,18 @@ struct Plan {
 
     py::Ref entry;  ///< null without middleware
     /// Functions and classes of asioserve that requests need.
+    /// @{
     py::Ref encode, encode_default, decode, decode_again, on_exception, request_class, sync_pool;
-    // What results and exceptions are told by.
+    /// @}
     /// Classes that results and exceptions are told by.
+    /// @{
     py::Ref response, streaming_response, http_exception, validation_error, client_disconnected,
         cancelled_error;
+    /// @}
     /// Functions of asyncio.
+    /// @{
     py::Ref get_running_loop, current_task;
+    /// @}
     py::Ref encode_errors;  ///< asioserve._json.encode_errors: the body of a 422
 
   private:

@@ -17,6 +17,7 @@ namespace asioserve::app {
 /// Stands before the app's handler: answers the canaries, hands on everything else. Costs a call per request.
 class Proof final : public Handler {
   public:
+    /// `inner` outlives it.
     explicit Proof(Handler& inner) : inner_(inner) {}
     ~Proof() override;
     Proof(const Proof&) = delete;

@@ -18,8 +18,10 @@ namespace asioserve::app {
 
 /// The types of the module `_asioserve`.
 struct NativeTypes {
-    /// Types of the module `_asioserve`.
+    /// Of the classes in Python.
+    /// @{
     py::Ref request, body_stream, sink, ready;
+    /// @}
 };
 
 struct Shared {

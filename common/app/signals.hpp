@@ -17,6 +17,7 @@ namespace asioserve::app {
 
 class Signals {
   public:
+    /// How signals are taken.
     struct Options {
         /// A terminal signals a supervisor and its child alike, and the supervisor passes the signal on: then
         /// one SIGINT and one SIGTERM are one wish, and only a repeated signal is the second.
@@ -26,6 +27,7 @@ class Signals {
         std::chrono::milliseconds drain_time{30'000};
     };
 
+    /// Takes nothing over before install().
     Signals(asio::io_context& io, Options options);
     ~Signals();
     Signals(const Signals&) = delete;

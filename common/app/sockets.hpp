@@ -23,6 +23,7 @@ class Sockets {
 
     /// For log lines: "http://127.0.0.1:8000".
     const std::vector<std::string>& addresses() const noexcept { return addresses_; }
+    /// Hands the sockets over, once.
     void give_to(http::Server& server);
 
   private:
