@@ -31,17 +31,22 @@ class ChildEvents {
 
 /// How long a child may take.
 struct ChildTimes {
+    /// From the start to `proved`, the import not counted in.
     std::chrono::milliseconds proof;
+    /// Between two signs of life.
     std::chrono::milliseconds beat;
+    /// From the signal to the end.
     std::chrono::milliseconds drain;
 };
 
 class Child : public std::enable_shared_from_this<Child> {
   public:
+    /// For deadlines: does not jump.
     using Clock = std::chrono::steady_clock;
     /// How far it has come.
     enum class Phase { starting, importing, imported, proving, proved, serving, draining };
 
+    /// Takes the pipe over; says nothing before watch().
     Child(asio::io_context& io, int stage, Launched launched, ChildTimes times, ChildEvents& events);
     ~Child();
     Child(const Child&) = delete;
@@ -59,14 +64,19 @@ class Child : public std::enable_shared_from_this<Child> {
     /// waitpid() has told its end: takes in what it had still said, and never signals that pid again.
     void ended();
 
+    /// Which server it is.
     int stage() const noexcept { return stage_; }
+    /// Its process, also its group.
     pid_t pid() const noexcept { return pid_; }
+    /// How far it has come.
     Phase phase() const noexcept { return phase_; }
+    /// Whether it has said so.
     bool proved() const noexcept { return proved_; }
     /// It said that the app's own startup failed.
     bool startup_failed() const noexcept { return startup_failed_; }
     /// It said that its end and its exit code are what a handler wanted.
     bool leaving() const noexcept { return leaving_; }
+    /// When it last said something.
     Clock::time_point last_sign() const noexcept { return last_sign_; }
 
   private:

@@ -21,8 +21,10 @@ using Reply = std::function<void(std::string line)>;
 
 class Control {
   public:
+    /// Is given a line, and answers it by the reply.
     using Handler = std::function<void(const std::string& line, Reply reply)>;
 
+    /// Listens after open().
     Control(asio::io_context& io, Handler handler);
     ~Control();
     Control(const Control&) = delete;

@@ -12,6 +12,7 @@ namespace asioserve::fallback {
 
 class CrashPolicy {
   public:
+    /// Does not jump.
     using Clock = std::chrono::steady_clock;
 
     /// More than `most` exits within `window` are too many.

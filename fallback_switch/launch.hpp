@@ -14,6 +14,7 @@ namespace asioserve::fallback {
 
 /// A child that was just started, and our end of its pipe.
 struct Launched {
+    /// Leader of a process group of its own.
     pid_t pid;
     int pipe;  ///< read end, non-blocking, close-on-exec; the caller closes it
 };

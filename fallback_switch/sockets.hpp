@@ -23,6 +23,7 @@ class Sockets {
     /// its own.
     void close();
 
+    /// To be inherited; owned by this.
     const std::vector<int>& descriptors() const noexcept { return descriptors_; }
     /// Where to find them, such as "http://127.0.0.1:8000"; the real port, not 0.
     std::vector<std::string> addresses() const;

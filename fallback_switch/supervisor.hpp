@@ -30,6 +30,7 @@ class Supervisor : public ChildEvents {
         std::function<void()> done;    ///< all have ended
     };
 
+    /// Starts nothing before start().
     Supervisor(asio::io_context& io, const options::Options& options, Launcher launcher, Hooks hooks);
 
     /// Starts the first server.
