@@ -109,7 +109,7 @@ class LoopCore {
     bool gil_held() const noexcept { return gil_held_; }
     /// A callback of the loop is on the stack.
     bool in_callback() const noexcept { return in_callback_; }
-    /// Whether the caller is inside run(), or a thread of nobody's is asking. Any thread.
+    /// Whether the calling thread is the one in run(). Any thread.
     bool on_loop_thread() const noexcept { return running_ && thread_ == std::this_thread::get_id(); }
     /// asyncio.get_running_loop() finds this loop, or none; the change costs about 50 ns, no change nothing.
     void show_running() {

@@ -34,7 +34,9 @@ struct FdWatch : std::enable_shared_from_this<FdWatch> {
     /// How Asio waits for it.
     asio::posix::stream_descriptor descriptor;
     /// What is watched for.
+    /// @{
     Side reader, writer;
+    /// @}
     /// Keeps this alive while a ready entry points here.
     std::shared_ptr<FdWatch> in_queue;
     /// Nobody is interested any more: a wait that ends says nothing.
