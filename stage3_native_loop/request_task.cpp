@@ -101,6 +101,7 @@ PySendResult drive(RequestCoroutine& self, PyObject* value, PyObject* exception,
         Outcome outcome =
             status == PYGEN_RETURN ? Outcome::returned(Ref::steal(given)) : Outcome::raised_now();
         clear(self.inner);
+        if (self.task) cancel_if_asked(self.task, outcome);
         if (self.exchange) self.inner = self.runner->finish(*self.exchange, outcome).release();
         value = Py_None;
         if (self.inner) continue;

@@ -42,6 +42,16 @@ bool Snapshot::unchanged(PyObject* o) const noexcept {
                0;
 }
 
+void cancel_if_asked(PyObject* task, Outcome& outcome) {
+    if (!outcome.ok()) return;
+    Ref asked = Ref::steal(PyObject_GetAttrString(task, "_must_cancel"));
+    if (asked.get() == Py_True) {
+        Ref error = Ref::steal(PyObject_CallMethod(task, "_make_cancelled_error", nullptr));
+        if (error) outcome = Outcome::raised(std::move(error));
+    }
+    if (PyErr_Occurred()) PyErr_WriteUnraisable(task);
+}
+
 bool TaskPool::attach(Runner& runner, asioloop::LoopCore& core, PyObject* loop) {
     runner_ = &runner;
     core_ = &core;
@@ -190,6 +200,7 @@ void TaskPool::run(ExchangePtr x) {
         outcome = status == PYGEN_RETURN ? Outcome::returned(Ref::steal(given)) : Outcome::raised_now();
         clear(outer.inner);
         coroutine.reset();
+        if (!e.task_then.unchanged(e.task.get())) cancel_if_asked(e.task.get(), *outcome);
         outer.inner = runner_->finish(*x, *outcome).release();
     }
     // The task goes on by itself; or somebody has seen it, and must see it end.
