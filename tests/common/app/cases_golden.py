@@ -37,6 +37,9 @@ def differs_on_purpose(row: dict[str, Any]) -> bool:
     # orjson has no integers beyond 64 bits: what FastAPI echoes ends in a 500 here.
     if any(int(n) > 2**64 - 1 or int(n) < -(2**63) for n in re.findall(r"-?\d{19,}", body)):
         return "int_parsing_size" not in body
+    # The golden answers are of Python 3.11; 3.13 words these itself otherwise (json, http.HTTPStatus).
+    if sys.version_info >= (3, 13) and (row["body"] == '{"a":1,}' or row["target"] == "/http/plain/422"):
+        return True
     # A 204 has no body, so it has no content type either.
     return bool(row["answer"]["status"] == 204 and row["method"] == "DELETE")
 
