@@ -10,6 +10,14 @@
 
 namespace asioserve::fallback {
 
+PidFile::PidFile(std::string path) : path_(std::move(path)) {
+    if (path_.empty()) return;
+    const auto slash = path_.rfind('/');
+    const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
+    if (::access(folder.c_str(), W_OK) != 0)
+        throw std::system_error(errno, std::system_category(), "cannot write the pid file " + path_);
+}
+
 PidFile::~PidFile() {
     if (!written_) return;
     // A successor may have put its own there meanwhile.

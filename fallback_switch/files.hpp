@@ -1,4 +1,4 @@
-// The pid file, and owning things that need closing or removing.
+// The pid file.
 //
 // Threads: the only one.
 #pragma once
@@ -10,7 +10,10 @@ namespace asioserve::fallback {
 /// A file with our process id, from write() until this goes.
 class PidFile {
   public:
-    explicit PidFile(std::string path) : path_(std::move(path)) {}
+    /// Empty: none is written.
+    /// Throws std::system_error at once if it could not be written there: later there would be peers to let
+    /// down.
+    explicit PidFile(std::string path);
     ~PidFile();
     PidFile(const PidFile&) = delete;
     PidFile& operator=(const PidFile&) = delete;

@@ -65,8 +65,7 @@ void Supervisor::begin(int stage) {
     incoming_->watch();
 }
 
-// --- what a server does
-// ---------------------------------------------------------------------------------------
+// --- what a server does ---------------------------------------------------------
 
 void Supervisor::child_ready(Child& child) {
     if (incoming_.get() != &child) return;
@@ -173,8 +172,7 @@ void Supervisor::newcomer_failed(const std::string& why) {
     answer_switch("error " + why + "; " + name_of(*serving_) + " goes on");
 }
 
-// --- what takes its place
-// -------------------------------------------------------------------------------------
+// --- what takes its place -------------------------------------------------------
 
 void Supervisor::crashed(int stage, const std::string& why) {
     const auto pause = crashes_.record(Child::Clock::now());
@@ -197,6 +195,7 @@ void Supervisor::fall_back(int stage, const std::string& why) {
     const auto next = next_stage();
     if (!next) return end_with(1, what + " and no other stage is left");
     spdlog::error("{}: stage {} takes over", what, *next);
+    answer_switch("error " + what + ": " + name_of(*next) + " takes over");
     // Not from here: this may run inside begin(), and a list of stages that cannot start must not nest.
     start_after(std::chrono::milliseconds(0), *next);
 }
@@ -204,6 +203,8 @@ void Supervisor::fall_back(int stage, const std::string& why) {
 std::optional<int> Supervisor::next_stage() const {
     for (const int stage : how_.fallback)
         if (!failed_.contains(stage)) return stage;
+    // After a switch away from it, the stage of the command line is there to come back to.
+    if (!how_.fallback.empty() && !failed_.contains(how_.stage)) return how_.stage;
     return std::nullopt;
 }
 
@@ -215,8 +216,7 @@ void Supervisor::start_after(std::chrono::milliseconds pause, int stage) {
     });
 }
 
-// --- what its owner wants
-// -------------------------------------------------------------------------------------
+// --- what its owner wants -------------------------------------------------------
 
 void Supervisor::on_command(const std::string& line, const Reply& reply) {
     if (line == "status") return reply("ok " + status());
@@ -285,8 +285,7 @@ void Supervisor::on_signal(int number) {
     }
 }
 
-// --- the end
-// --------------------------------------------------------------------------------------------------
+// --- the end --------------------------------------------------------------------
 
 void Supervisor::end(int signal) {
     if (ending_ == Ending::now) return;

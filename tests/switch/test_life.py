@@ -177,6 +177,44 @@ def test_a_stage_that_failed_can_be_switched_to_again(supervise: Supervise) -> N
     assert server.status()["failed_stages"] == []
 
 
+def switch_in_a_pause(server: Supervised, stage: int) -> bytes:
+    """The answer to a switch that comes while nothing runs, as the next start waits after five crashes."""
+    for count in range(1, 5):
+        server.poke("/crash")
+        server.logged("is started again", count=count)
+        server.logged("serves", count=count + 1)
+    with socket.socket(socket.AF_UNIX) as control:
+        control.settimeout(30)
+        control.connect(str(server.pid_file) + ".control")
+        server.poke("/crash")
+        server.logged("is started again in 800ms")
+        control.sendall(b"switch %d\n" % stage)
+        return control.recv(1000)
+
+
+def test_a_switch_in_a_pause_between_crashes_does_not_wait_for_it(supervise: Supervise) -> None:
+    server = supervise("--max-crashes", "20").listening()
+    assert switch_in_a_pause(server, 1).startswith(b"ok stage 1 serves")
+    assert server.get()["stage"] == 1
+
+
+def test_a_switch_that_fails_while_nothing_serves_is_told_so(supervise: Supervise) -> None:
+    server = supervise("--max-crashes", "20", fakes={1: "unproved=1"}).listening()
+    answer = switch_in_a_pause(server, 1)
+    assert answer.startswith(b"error stage 1 exited with code 1")
+    assert b"stage 2 takes over" in answer
+    assert server.get()["stage"] == 2
+
+
+def test_after_a_switch_the_first_stage_is_the_last_resort(supervise: Supervise) -> None:
+    server = supervise("--fallback", "2", "--max-crashes", "0", fakes={2: "unproved=1"}).listening()
+    assert server.command("switch", "--to", "1").returncode == 0
+    server.poke("/crash")
+    server.logged("stage 1 .*: stage 2 takes over")
+    server.logged("stage 2 .*: stage 3 takes over")
+    assert server.get()["stage"] == 3
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_the_servers_code_is_passed_on(
     supervise: Supervise, number: signal.Signals

@@ -192,6 +192,13 @@ def test_the_pid_file_and_the_control_socket_go_with_it(supervise: Supervise, tm
     assert not control.exists()
 
 
+def test_a_pid_file_that_cannot_be_written_is_one_clear_line(asioserve: Asioserve, tmp_path: Path) -> None:
+    ended = asioserve("app:app", "--port", "0", "--pid-file", str(tmp_path / "no" / "pid"))
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert "cannot write the pid file" in ended.stderr
+
+
 def test_a_second_one_on_the_same_control_socket_is_refused(supervise: Supervise) -> None:
     first = supervise().listening()
     second = supervise()
