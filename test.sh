@@ -4,7 +4,8 @@
 #   ./test.sh [--python P] [--full] [--jobs N] [SUITE...]
 #
 # Without a SUITE all of them, which takes less than 25 minutes on 2 cores from a clean clone:
-#   lint         include direction, sizes, reference counting, formatting, clang-tidy, ruff, mypy, Clang's thread safety
+#   lint         include direction, sizes, reference counting, formatting, clang-tidy, ruff, mypy, Clang's thread safety,
+#                the pages (tests/docs)
 #   common       everything in C++ under AddressSanitizer and UndefinedBehaviorSanitizer (contract tests included)
 #   contract     the runner contract alone: under ASan+UBSan, and under ThreadSanitizer
 #   threads      what crosses threads under ThreadSanitizer
@@ -82,7 +83,7 @@ sanitizers() {
 
 suite_lint() {
     CMAKE_ARGS=-DASIOSERVE_FUZZ=ON configure clang
-    ASIOSERVE_CLANG_BUILD=$BUILD_DIR ASIOSERVE_LINT_ALL=${full:-} run_pytest tests/lint
+    ASIOSERVE_CLANG_BUILD=$BUILD_DIR ASIOSERVE_LINT_ALL=${full:-} run_pytest tests/lint tests/docs
 }
 suite_common() {
     build asan
@@ -139,7 +140,7 @@ run_suites() {
 }
 
 prepare() {
-    setup_packages build test
+    setup_packages build test docs
     setup_venv
 }
 
