@@ -49,11 +49,13 @@ class Loop(_asioloop.LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
         wakeup = self._watch_signals()
         try:
             self._thread_id = threading.get_ident()
-            sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)
+            sys.set_asyncgen_hooks(
+                firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
+            )
             events._set_running_loop(self)
             self._run_core()
         finally:
-            self._thread_id = None
+            self._thread_id = None  # type: ignore[assignment]
             events._set_running_loop(None)
             self._set_coroutine_origin_tracking(False)
             sys.set_asyncgen_hooks(*hooks)
@@ -105,14 +107,23 @@ class Loop(_asioloop.LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
 
     def _callback_failed(self, handle: asyncio.Handle, exc: BaseException) -> None:
         callback = getattr(handle, "_callback", None)
-        source = format_helpers._format_callback_source(callback, getattr(handle, "_args", ())) if callback else handle
-        context: dict[str, Any] = {"message": f"Exception in callback {source}", "exception": exc, "handle": handle}
+        source = (
+            format_helpers._format_callback_source(callback, getattr(handle, "_args", ()))
+            if callback
+            else handle
+        )
+        context: dict[str, Any] = {
+            "message": f"Exception in callback {source}",
+            "exception": exc,
+            "handle": handle,
+        }
         if traceback := getattr(handle, "_source_traceback", None):
             context["source_traceback"] = traceback
         self.call_exception_handler(context)
 
     def _report_slow(self, handle: asyncio.Handle, seconds: float) -> None:
-        logger.warning("Executing %s took %.3f seconds", asyncio.base_events._format_handle(handle), seconds)
+        text = asyncio.base_events._format_handle(handle)  # type: ignore[attr-defined]
+        logger.warning("Executing %s took %.3f seconds", text, seconds)
 
     def _debug_check(self, callback: Callable[..., object], method: str, check_thread: bool) -> None:
         if check_thread:

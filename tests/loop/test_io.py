@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -49,7 +50,12 @@ def test_a_new_reader_takes_the_place_of_the_old_one(runner: asyncio.Runner) -> 
         with a, b:
             called = loop.create_future()
             loop.add_reader(a, pytest.fail, "the old reader was called")
-            loop.add_reader(a, lambda: called.done() or called.set_result(None))
+
+            def once() -> None:
+                if not called.done():
+                    called.set_result(None)
+
+            loop.add_reader(a, once)
             b.send(b"x")
             await called
             assert loop.remove_reader(a) is True
@@ -111,8 +117,13 @@ def test_a_descriptor_number_that_is_used_again_is_watched_again(runner: asyncio
         for _ in range(50):
             a, b = _pair()
             with a, b:
-                ready = loop.create_future()
-                loop.add_reader(a, lambda f=ready: f.done() or f.set_result(None))
+                ready: asyncio.Future[None] = loop.create_future()
+
+                def once(f: asyncio.Future[None] = ready) -> None:
+                    if not f.done():
+                        f.set_result(None)
+
+                loop.add_reader(a, once)
                 b.send(b"x")
                 await asyncio.wait_for(ready, 10)
                 loop.remove_reader(a)
@@ -123,7 +134,7 @@ def test_a_descriptor_number_that_is_used_again_is_watched_again(runner: asyncio
 def test_what_cannot_be_watched_is_an_os_error(runner: asyncio.Runner, tmp_path: object) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        with open(__file__, "rb") as f, pytest.raises(OSError):
+        with Path(__file__).open("rb") as f, pytest.raises(OSError):
             loop.add_reader(f, print)
         with pytest.raises((OSError, ValueError)):
             loop.add_reader(987654, print)
@@ -207,7 +218,10 @@ def test_dns_and_executor(runner: asyncio.Runner) -> None:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)
         assert found[0][4] == ("127.0.0.1", 80)
-        assert await loop.getnameinfo(("127.0.0.1", 80), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV) == ("127.0.0.1", "80")
+        assert await loop.getnameinfo(("127.0.0.1", 80), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV) == (
+            "127.0.0.1",
+            "80",
+        )
         assert await loop.run_in_executor(None, threading.current_thread) is not threading.current_thread()
 
     runner.run(main())

@@ -302,8 +302,8 @@ def _error_of(call: object) -> BaseException | None:
 
 def test_a_loop_that_is_dropped_without_a_run_is_collected() -> None:
     loop = asioloop.new_event_loop()
-    loop.call_soon(lambda: loop)
-    loop.call_later(1000, lambda: loop)
+    loop.call_soon(print, loop)
+    loop.call_later(1000, print, loop)
     ref = weakref.ref(loop)
     loop.close()
     del loop
