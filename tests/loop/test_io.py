@@ -134,8 +134,10 @@ def test_a_descriptor_number_that_is_used_again_is_watched_again(runner: asyncio
 def test_what_cannot_be_watched_is_an_os_error(runner: asyncio.Runner, tmp_path: object) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        with Path(__file__).open("rb") as f, pytest.raises(OSError):
-            loop.add_reader(f, print)
+        directory = os.open(Path(__file__).parent, os.O_RDONLY)
+        with pytest.raises(OSError):
+            loop.add_reader(directory, print)
+        os.close(directory)
         with pytest.raises((OSError, ValueError)):
             loop.add_reader(987654, print)
 
