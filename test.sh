@@ -12,6 +12,7 @@
 #   python       the Python package and the bench's harness, without a server
 #   equivalence  the black-box suite: three servers and the switch, release build
 #   switch       the supervisor, release build
+#   loop         the event loop by itself, asyncio's own as the oracle, release build
 #   stage_alone  each stage configured, built and smoked by itself
 #   fuzz         libFuzzer on the connection, 60 s (FUZZ_SECONDS)
 # --full         the whole matrix: every Python found here, sanitizer builds under the black-box suite too, all presets,
@@ -19,12 +20,12 @@
 # PYTEST_ARGS, CTEST_ARGS are added to those commands.
 source "$(dirname "$0")/scripts/setup.sh"
 
-ALL=(lint common threads python equivalence switch stage_alone fuzz)
+ALL=(lint common threads python loop equivalence switch stage_alone fuzz)
 suites=() full="" python=()
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help)
-            sed -n '2,20s/^# \{0,1\}//p' "$0"
+            sed -n '2,22s/^# \{0,1\}//p' "$0"
             exit 0
             ;;
         --full) full=1 ;;
@@ -39,7 +40,7 @@ while [ $# -gt 0 ]; do
             JOBS=$2
             shift
             ;;
-        lint | common | contract | threads | python | equivalence | switch | stage_alone | fuzz) suites+=("$1") ;;
+        lint | common | contract | threads | python | loop | equivalence | switch | stage_alone | fuzz) suites+=("$1") ;;
         *) die "'$1' is no flag and no suite: see ./test.sh --help" ;;
     esac
     shift
@@ -114,6 +115,10 @@ suite_switch() {
     build "${1:-release}"
     sanitizers
     ASIOSERVE_BIN=$BUILD_DIR/bin run_pytest tests/switch
+}
+suite_loop() {
+    build "${1:-release}"
+    ASIOSERVE_EXT_DIR=$BUILD_DIR/ext run_pytest tests/loop
 }
 suite_stage_alone() {
     ASIOSERVE_PYTHON=$PYTHON ASIOSERVE_ALONE=$ROOT/build/alone-$TAG run_pytest tests/stage_alone
