@@ -23,7 +23,7 @@ Channel* NativeRequest::channel() {
 bool NativeRequest::is_disconnected() {
     if (Channel* c = channel()) {
         // The first time elsewhere than on the I/O thread it may be a moment late: nobody listened yet.
-        c->attach(false);
+        if (!std::exchange(listens_, true)) c->attach(false);
         return c->ended();
     }
     return channel_ && channel_->ended();

@@ -68,6 +68,7 @@ class NativeRequest final : public Channel::Owner, public ChunkSource {
     py::Ref writer_;  // a future that wait_for_credit() gave
     py::Ref task_;    // what pumps a streamed answer
     bool over_ = false;
+    bool listens_ = false;
 };
 
 /// Makes the types Request and BodyStream. Throws py::PythonError.
