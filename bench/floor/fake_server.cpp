@@ -19,11 +19,15 @@ int main(int argc, char** argv) try {
     std::uint16_t port = 8000;
     asioserve::http::ServerOptions options;
     bool no_deferred_sends = false;
+    int keep_alive = 5;
     CLI::App command("Serves a fixed answer through the seams");
     command.add_option("--host", host, "address to listen on")->capture_default_str();
     command.add_option("--port", port, "port, 0 for a free one")->capture_default_str();
     command.add_flag("--no-deferred-sends", no_deferred_sends, "send every answer at once");
+    command.add_option("--timeout-keep-alive", keep_alive, "seconds until an idle connection is closed")
+        ->capture_default_str();
     CLI11_PARSE(command, argc, argv);
+    options.limits.keep_alive = std::chrono::seconds(keep_alive);
     options.deferred_sends = !no_deferred_sends;
 
     asio::io_context io(ASIO_CONCURRENCY_HINT_UNSAFE_IO);

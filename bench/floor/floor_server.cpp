@@ -37,11 +37,13 @@ constexpr std::string_view answer_bytes =
 
 class Client;
 
-/// What must happen at the end of a turn.
+/// What all connections share.
 struct Turn {
-    std::vector<Client*> answered;
-    std::vector<Client*> rested;
+    std::vector<Client*> answered;  ///< in this turn
+    std::vector<Client*> sending;   ///< the same at its end
+    std::vector<Client*> rested;    ///< in the turn before
     bool parse = true;
+    char in[8192];
 };
 
 class Client {
@@ -54,7 +56,19 @@ class Client {
         socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
     }
 
-    void read() { socket_.async_read_some(asio::buffer(in_), Handler{this}); }
+    void wait() { socket_.async_wait(Socket::wait_read, Handler{this}); }
+
+    /// Takes what is there, and waits for more if there is nothing.
+    void read() {
+        asio::error_code ec;
+        const std::size_t n = socket_.read_some(asio::buffer(turn_.in), ec);
+        if (ec == asio::error::would_block) return wait();
+        if (ec || !take(n)) {
+            delete this;
+            return;
+        }
+        turn_.answered.push_back(this);
+    }
 
     /// False: the peer has left.
     bool send() {
@@ -65,9 +79,11 @@ class Client {
 
   private:
     struct Handler {
-        using allocator_type = HandlerAllocator<void, 208>;
+        using allocator_type = HandlerAllocator<void, 160>;
         allocator_type get_allocator() const noexcept { return allocator_type(client->memory_); }
-        void operator()(const asio::error_code& ec, std::size_t n) const { client->on_read(ec, n); }
+        void operator()(const asio::error_code& ec) const {
+            if (!ec) client->read();
+        }
         Client* client;
     };
 
@@ -89,51 +105,38 @@ class Client {
         return &table;
     }
 
-    void on_read(const asio::error_code& ec, std::size_t n) {
-        if (ec) {
-            delete this;
-            return;
-        }
-        if (turn_.parse) {
-            if (llhttp_execute(&parser_, in_, n) != HPE_OK) {
-                delete this;
-                return;
-            }
-        } else {
-            // Heads that are split over two reads are not what this row is for.
-            const std::string_view bytes(in_, n);
-            for (std::size_t at = 0; (at = bytes.find("\r\n\r\n", at)) != bytes.npos; at += 4)
-                out_ += answer_bytes;
-        }
-        turn_.answered.push_back(this);
+    bool take(std::size_t n) {
+        if (turn_.parse) return llhttp_execute(&parser_, turn_.in, n) == HPE_OK;
+        // Heads that are split over two reads are not what this row is for.
+        const std::string_view bytes(turn_.in, n);
+        for (std::size_t at = 0; (at = bytes.find("\r\n\r\n", at)) != bytes.npos; at += 4)
+            out_ += answer_bytes;
+        return true;
     }
 
     Turn& turn_;
     Socket socket_;
     llhttp_t parser_;
     std::string out_;
-    HandlerMemory<208> memory_;
-    char in_[8192];
+    HandlerMemory<160> memory_;
 };
 
 bool end_turn(Turn& turn) {
-    std::size_t kept = 0;
-    for (Client* c : turn.answered) {
-        if (c->send())
-            turn.answered[kept++] = c;
-        else
-            delete c;
+    std::vector<Client*>& answered = turn.sending;
+    answered.swap(turn.answered);
+    std::erase_if(answered, [](Client* c) {
+        if (c->send()) return false;
+        delete c;
+        return true;
+    });
+    if (turn.rested.empty() && answered.size() <= 2) {
+        for (Client* c : answered) c->wait();
+    } else {
+        answered.swap(turn.rested);
+        for (Client* c : answered) c->read();
     }
-    turn.answered.resize(kept);
-    if (turn.rested.empty() && turn.answered.size() <= 2) {
-        for (Client* c : turn.answered) c->read();
-        turn.answered.clear();
-        return false;
-    }
-    for (Client* c : turn.rested) c->read();
-    turn.rested.clear();
-    turn.rested.swap(turn.answered);
-    return true;
+    answered.clear();
+    return !turn.answered.empty() || !turn.rested.empty();
 }
 
 void accept(Turn& turn, Acceptor& acceptor) {

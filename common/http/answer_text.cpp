@@ -12,6 +12,7 @@ namespace {
 constexpr std::string_view server_line = "server: asioserve\r\n";
 
 char* put(char* to, std::string_view text) noexcept {
+    if (text.empty()) return to;
     std::memcpy(to, text.data(), text.size());
     return to + text.size();
 }

@@ -16,21 +16,6 @@ constexpr std::size_t least_room = 1024;  // less than this is not worth a read
 // are spared a system call that finds nothing.
 constexpr Millis watch_after = 100;
 
-/// A handler with its memory inside the connection.
-template <class F>
-struct ReadHandler {
-    using allocator_type = HandlerAllocator<void, 208>;
-    allocator_type get_allocator() const noexcept { return allocator_type(*memory); }
-    template <class... A>
-    void operator()(A... a) {
-        f(a...);
-    }
-    HandlerMemory<208>* memory;
-    F f;
-};
-template <class F>
-ReadHandler(HandlerMemory<208>*, F) -> ReadHandler<F>;
-
 }  // namespace
 
 Connection::Connection(Server::Core& core, Socket socket, Ends* ends)
@@ -42,6 +27,14 @@ Connection::~Connection() {
     if (--ends_->references == 0) delete ends_;
 }
 
+/// A handler with its memory inside the connection.
+struct Connection::ReadHandler {
+    using allocator_type = HandlerAllocator<void, read_memory_bytes>;
+    allocator_type get_allocator() const noexcept { return allocator_type(self->read_memory_); }
+    void operator()(const asio::error_code& ec) const { self->on_readable(ec); }
+    ConnectionPtr self;
+};
+
 void Connection::touch() {
     if (!in_turn_) core_.touch(*this);
 }
@@ -49,21 +42,53 @@ void Connection::touch() {
 // --- reading
 // --------------------------------------------------------------------------------------------------
 
-void Connection::arm_read() {
-    if (reading_ || closed_ || eof_ || !make_room()) return;
+/// No buffer is held meanwhile: whoever is idle, or waits for its handler, costs only itself.
+void Connection::wait_readable() {
+    if (reading_ || closed_ || eof_) return;
     reading_ = true;
-    socket_.async_read_some(
-        asio::buffer(block_->data() + filled_, block_->capacity - filled_),
-        ReadHandler{&read_memory_, [self = ConnectionPtr(this)](const asio::error_code& ec, std::size_t n) {
-                        self->on_read(ec, n);
-                    }});
+    socket_.async_wait(Socket::wait_read, ReadHandler{ConnectionPtr(this)});
+}
+
+/// Takes what is there, and waits for more if there is nothing.
+void Connection::read() {
+    if (reading_ || closed_ || eof_ || !make_room()) return;
+    asio::error_code ec;
+    const std::size_t n =
+        socket_.read_some(asio::buffer(block_->data() + filled_, block_->capacity - filled_), ec);
+    ++core_.stats().reads;
+    if (ec == asio::error::would_block || ec == asio::error::try_again) {
+        drop_idle_buffer();
+        return wait_readable();
+    }
+    if (ec == asio::error::eof) {
+        on_end_of_input();
+    } else if (ec) {
+        broken_ = true;
+    } else {
+        filled_ += n;
+        advance();
+    }
+    drop_idle_buffer();
+    core_.touch(*this);
+}
+
+void Connection::on_readable(const asio::error_code& ec) {
+    reading_ = false;
+    if (closed_) return;
+    if (ec) {
+        broken_ = true;
+        return touch();
+    }
+    read();
 }
 
 /// Sees to it that there is room behind filled_. False: it is full of bytes whose time has not come.
 bool Connection::make_room() {
     BlockPool& pool = core_.blocks();
     if (!block_) {
-        block_ = BlockRef(pool, pool.take(BlockPool::small_bytes));
+        const bool large = body_of_ && body_remaining() > BlockPool::small_bytes;
+        block_ = BlockRef(pool, pool.take(large ? BlockPool::large_bytes : BlockPool::small_bytes));
+        ++core_.stats().buffers_held;
         parsed_ = filled_ = 0;
         return true;
     }
@@ -96,42 +121,6 @@ std::uint64_t Connection::body_remaining() const noexcept {
     if (length < 0)
         return body_bytes_ < BlockPool::small_bytes ? 0 : BlockPool::large_bytes;  // chunked: a guess
     return static_cast<std::uint64_t>(length) - body_bytes_;
-}
-
-void Connection::on_read(const asio::error_code& ec, std::size_t n) {
-    reading_ = false;
-    const bool returning = std::exchange(returning_buffer_, false);
-    if (closed_) return;
-    ++core_.stats().reads;
-    if (ec == asio::error::operation_aborted && returning) {
-        block_.reset();
-        parsed_ = filled_ = 0;
-        reading_ = waiting_without_buffer_ = true;
-        socket_.async_wait(
-            Socket::wait_read,
-            ReadHandler{&read_memory_,
-                        [self = ConnectionPtr(this)](const asio::error_code& e) { self->on_readable(e); }});
-        return;
-    }
-    if (ec == asio::error::eof) {
-        on_end_of_input();
-    } else if (ec) {
-        broken_ = true;
-    } else {
-        filled_ += n;
-        advance();
-    }
-    touch();
-}
-
-void Connection::on_readable(const asio::error_code& ec) {
-    reading_ = waiting_without_buffer_ = false;
-    if (closed_) return;
-    if (ec) {
-        broken_ = true;
-        return touch();
-    }
-    arm_read();
 }
 
 /// The peer sends nothing more. It may still wait for its answers, which it gets; only a reset says that it
@@ -338,7 +327,8 @@ void Connection::send_continue(HttpExchange& x) {
 
 bool Connection::step_collect() {
     HttpExchange& x = *body_exchange();
-    if (parsed_ == filled_ && body_remaining() != 0) return false;
+    // A body with a length ends without a further byte, but llhttp has to be asked.
+    if (parsed_ == filled_ && static_cast<std::int64_t>(body_bytes_) != x.lines_.content_length) return false;
     switch (feed(x)) {
         case RequestParser::Event::body:
             body_bytes_ += parser_.body().size();
@@ -350,7 +340,6 @@ bool Connection::step_collect() {
             return true;
         case RequestParser::Event::end: {
             const ExchangePtr keep = body_of_;
-            x.body_over_ = true;
             end_body();
             core_.runner().start(keep, x.kind_);
             return true;
@@ -481,7 +470,8 @@ void Connection::refuse(int status, std::string_view reason, Broken why) {
 }
 
 void Connection::body_wanted(HttpExchange& x) {
-    if (body_of_.get() != &x) return core_.deliver_end(x);
+    // None, or one that was not to be streamed: it is over before it begins.
+    if (body_of_.get() != &x || phase_ == Phase::drop) return core_.deliver_end(x);
     send_continue(x);
     touch();
 }
@@ -544,7 +534,7 @@ Connection::Read Connection::rest() {
                             : first_         ? limits.header_time.count()
                                              : limits.keep_alive.count();
     if (!first_ || wait_ != Wait::idle) idle_end_ = first_ && patience == 0 ? never : now + patience;
-    await(Wait::idle, std::min(idle_end_, now + limits.buffer_idle.count()));
+    await(Wait::idle, idle_end_);
     return first_ ? Read::now : Read::next_turn;
 }
 
@@ -566,9 +556,7 @@ void Connection::on_deadline(Millis now) {
     if (read_deadline_ > now) return set_deadline();
     switch (std::exchange(wait_, Wait::nothing)) {
         case Wait::idle:
-            if (idle_end_ <= now) return close(Broken::timed_out);
-            give_buffer_back();
-            return await(Wait::idle, idle_end_);
+            return close(Broken::timed_out);
         case Wait::head:
             ++core_.stats().timeouts;
             refuse(408, "the request took too long to arrive", Broken::timed_out);
@@ -579,7 +567,7 @@ void Connection::on_deadline(Millis now) {
             break;
         case Wait::watch:
             await(Wait::nothing, never);
-            return arm_read();
+            return wait_readable();
         case Wait::linger:
             return close(Broken::timed_out);
         case Wait::nothing:
@@ -588,11 +576,15 @@ void Connection::on_deadline(Millis now) {
     touch();
 }
 
-void Connection::give_buffer_back() {
-    if (!reading_ || waiting_without_buffer_ || write_armed_) return;
-    returning_buffer_ = true;
-    asio::error_code ignored;
-    socket_.cancel(ignored);
+/// Nothing in it is waiting: exchanges have references of their own.
+void Connection::drop_idle_buffer() {
+    if (parsed_ == filled_ && !parser_.inside_head()) drop_buffer();
+}
+
+void Connection::drop_buffer() {
+    if (block_) --core_.stats().buffers_held;
+    block_.reset();
+    parsed_ = filled_ = 0;
 }
 
 void Connection::drain(Millis grace) {

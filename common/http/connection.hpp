@@ -38,12 +38,14 @@ class Connection {
 
     // --- for the core
     // ---------------------------------------------------------------------------------------
-    /// When the next read may be armed.
+    /// When to read next.
     enum class Read : std::uint8_t { no, now, next_turn };
     /// The end of a turn: goes on parsing if an answer made that possible, sends, and settles what follows.
     Read turn();
-    /// Asks for more bytes. They are looked for at once, so this is best done when some are likely there.
-    void arm_read();
+    /// Reads what is there, or waits for it; for when it is likely to be there.
+    void read();
+    /// Waits until there is something, and reads it then.
+    void wait_readable();
     bool wants_rested_read() const noexcept { return !closed_ && !reading_ && !eof_; }
     void on_deadline(Millis now);
     /// No further request: closes it when it is idle for `grace` more.
@@ -71,6 +73,8 @@ class Connection {
   private:
     /// Of a body that nobody wants. Reading more is dearer than a new connection.
     static constexpr std::uint64_t drop_bytes = 256 * 1024;
+    /// Enough for Asio's record of a wait.
+    static constexpr std::size_t read_memory_bytes = 160;
 
     /// What the bytes that come next are.
     enum class Phase : std::uint8_t {
@@ -86,12 +90,13 @@ class Connection {
     enum class Wait : std::uint8_t { nothing, idle, head, body, watch, linger };
 
     // reading
-    void on_read(const asio::error_code& ec, std::size_t n);
+    struct ReadHandler;
     void on_readable(const asio::error_code& ec);
     void on_end_of_input();
     void give_up_input();
     bool make_room();
-    void give_buffer_back();
+    void drop_idle_buffer();
+    void drop_buffer();
     void watch_for_reset();
     void touch();
     std::uint64_t body_remaining() const noexcept;
@@ -166,7 +171,7 @@ class Connection {
     bool eof_ = false;
     bool linger_ = false;
     bool first_ = true;  ///< no request has come yet
-    HandlerMemory<208> read_memory_;
+    HandlerMemory<read_memory_bytes> read_memory_;
 };
 
 /// Keeps a connection while something may still come back to it.

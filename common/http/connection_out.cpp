@@ -186,7 +186,7 @@ void Connection::close(Broken why) {
     socket_.close(ignored);
     core_.deadlines().remove(node);
     out_.clear();
-    block_.reset();
+    drop_buffer();
     body_of_ = {};
     if (fresh_) std::exchange(fresh_, nullptr)->release();
     while (front_) {

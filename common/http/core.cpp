@@ -8,8 +8,8 @@
 namespace asioserve::http {
 namespace {
 
-// Up to this many answers a turn, their reads are armed at once: a turn more would cost as many system calls
-// as it saves, and a lone peer would wait for it.
+// Up to this many answers a turn, their next requests are waited for at once: a turn more would cost as many
+// system calls as it saves.
 constexpr std::size_t few = 2;
 
 Millis steady_millis() noexcept {
@@ -118,7 +118,6 @@ bool Server::Core::end_turn() {
     if (!ends_.empty()) {
         for (const ExchangePtr& x : std::exchange(ends_, {})) static_cast<HttpExchange&>(*x).deliver_end();
     }
-    bool more = false;
     turning_.swap(touched_);
     for (ConnectionPtr& c : turning_) {
         c->listed = false;
@@ -126,8 +125,7 @@ bool Server::Core::end_turn() {
             case Connection::Read::no:
                 break;
             case Connection::Read::now:
-                c->arm_read();
-                more = true;
+                c->read();
                 break;
             case Connection::Read::next_turn:
                 fresh_.push_back(std::move(c));
@@ -135,26 +133,26 @@ bool Server::Core::end_turn() {
         }
     }
     turning_.clear();
-    more = arm_reads() || more;
+    read_rested();
     arm_timer();
     now_ = never;
     text_updated_ = false;
-    return more || !touched_.empty() || !ends_.empty();
+    return !touched_.empty() || !rested_.empty() || !ends_.empty();
 }
 
 /// The peers that were answered a turn ago have most likely sent their next request: a read finds it, where
 /// one right behind the answer would cost a system call to find nothing.
-bool Server::Core::arm_reads() {
+void Server::Core::read_rested() {
     if (rested_.empty() && fresh_.size() <= few) {
-        for (const ConnectionPtr& c : fresh_) c->arm_read();
+        for (const ConnectionPtr& c : fresh_) c->wait_readable();
         fresh_.clear();
-        return false;
+        return;
     }
-    for (const ConnectionPtr& c : rested_)
-        if (c->wants_rested_read()) c->arm_read();
-    rested_.clear();
+    turning_.swap(rested_);
     rested_.swap(fresh_);
-    return true;
+    for (const ConnectionPtr& c : turning_)
+        if (c->wants_rested_read()) c->read();
+    turning_.clear();
 }
 
 void Server::Core::arm_timer() {

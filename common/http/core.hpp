@@ -27,7 +27,7 @@ class Server::Core {
     Core& operator=(const Core&) = delete;
 
     /// How long an idle connection stays open while draining: its next request may be on its way already.
-    static constexpr Millis drain_grace = 500;
+    static constexpr Millis drain_grace = 1000;
 
     // --- for Server
     // -----------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ class Server::Core {
   private:
     Millis read_clock() noexcept;
     void update_text() noexcept;
-    bool arm_reads();
+    void read_rested();
     void arm_timer();
     void on_timer();
     void on_drain_deadline();
@@ -106,7 +106,7 @@ class Server::Core {
     std::vector<ConnectionPtr> touched_;  ///< have something to do at the end of this turn
     std::vector<ConnectionPtr> turning_;  ///< the same while it is done
     std::vector<ConnectionPtr> fresh_;    ///< answered in this turn
-    std::vector<ConnectionPtr> rested_;   ///< answered in the turn before: read again now
+    std::vector<ConnectionPtr> rested_;   ///< answered in the turn before: to be read now
     std::vector<ExchangePtr> ends_;
     bool draining_ = false;
     asio::steady_timer drain_timer_;

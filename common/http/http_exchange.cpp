@@ -162,9 +162,9 @@ void HttpExchange::fail() {
 }
 
 void HttpExchange::deliver_end() {
-    if (!connection_ || done_ || body_over_) return;
+    if (!connection_ || done_ || end_told_) return;
     wants_body_ = false;
-    body_over_ = true;
+    end_told_ = true;
     if (listener_) listener_->on_body({}, true);
 }
 
@@ -185,7 +185,7 @@ std::int64_t HttpExchange::send_credit() const noexcept {
 }
 
 void HttpExchange::read_body() {
-    if (!connection_ || wants_body_ || body_over_) return;
+    if (!connection_ || wants_body_ || body_over_ || end_told_) return;
     wants_body_ = true;
     connection_->body_wanted(*this);
 }

@@ -72,7 +72,8 @@ class HttpExchange final : public Exchange {
     bool chunked_ = false;
     bool until_close_ = false;
     bool wants_body_ = false;
-    bool body_over_ = false;     ///< the last chunk has been delivered
+    bool body_over_ = false;     ///< all of it has been read, and the last chunk delivered
+    bool end_told_ = false;      ///< the end of a body that is not to be had has been delivered
     bool continue_due_ = false;  ///< the peer waits for "100 Continue"
     bool out_of_credit_ = false;
     RequestLines lines_;

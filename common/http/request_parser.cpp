@@ -117,6 +117,7 @@ struct RequestParser::Callbacks {
     }
 
     static int on_body(llhttp_t* p, const char* at, std::size_t n) {
+        if (n == 0) return 0;  // a feed of nothing inside of a body
         self(p).span_ = {at, n};
         return HPE_PAUSED;
     }
@@ -157,8 +158,8 @@ bool RequestParser::end_of_line(const char* next_line) noexcept {
     // The request line: exactly one space on both sides of the target, and nothing behind the version.
     const std::string_view target = lines_->target;
     const char* after = target.data() + target.size();
-    if (in_ != In::target || next_line - after != 11 || std::memcmp(after, " HTTP/", 6) != 0 ||
-        next_line[-2] != '\r' || next_line[-1] != '\n') {
+    if (in_ != In::target || !is_token({target.data() - 2, 1}) || next_line - after != 11 ||
+        std::memcmp(after, " HTTP/", 6) != 0 || next_line[-2] != '\r' || next_line[-1] != '\n') {
         refusal_ = in_ == In::target ? bad_line : bad_header;
         return false;
     }
@@ -333,12 +334,12 @@ RequestParser::Event RequestParser::feed(char*& at, char* end, RequestLines& lin
     if (chunked) {
         remember_tail(begin, at);
         around_body_ += static_cast<std::uint64_t>(at - begin) - span_.size();
-        body_bytes_ += span_.size();
         // Chunk extensions, leading zeros and trailers: free for a peer to send, so bounded. A body of
         // one-byte chunks has 5 bytes around each.
         if (around_body_ > head_limit_ + 8 * body_bytes_)
             return llhttp_.flags & F_TRAILING ? fail(431, "the trailers are too large")
                                               : fail(bad_chunk.status, bad_chunk.reason);
+        body_bytes_ += span_.size();
     }
     if (!span_.empty()) {
         last_ = span_;
@@ -346,6 +347,7 @@ RequestParser::Event RequestParser::feed(char*& at, char* end, RequestLines& lin
         return Event::body;
     }
     if (error == HPE_OK) return Event::more;
+    // Paused, and not for content: the message is complete.
     if (chunked && tail_ != crlfcrlf) return fail(bad_chunk.status, bad_chunk.reason);
     body_ = begun_ = false;
     return Event::end;

@@ -43,7 +43,7 @@ class RequestParser {
     /// The bytes of an unfinished head are now elsewhere.
     void relocate(std::ptrdiff_t distance, RequestLines& lines) noexcept;
     /// Whether some of a head has been read.
-    bool inside_head() const noexcept { return begun_ && !body_; }
+    bool inside_head() const noexcept { return begun_ && !body_ && !refused_; }
     /// Bytes of the head so far, from the first one on.
     std::size_t head_bytes() const noexcept { return head_bytes_; }
 

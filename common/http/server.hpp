@@ -28,9 +28,8 @@ struct Limits {
         256 * 1024;  ///< of an exchange's unsent answer, then its credit is used up
     std::chrono::milliseconds header_time{
         30'000};  ///< from the first byte to the end of the head: 408; 0: none
-    std::chrono::milliseconds body_time{60'000};   ///< for the whole body: 408; 0: none
-    std::chrono::milliseconds keep_alive{5'000};   ///< idle between requests; 0: close after each answer
-    std::chrono::milliseconds buffer_idle{1'000};  ///< then a connection gives its read buffer back
+    std::chrono::milliseconds body_time{60'000};  ///< for the whole body: 408; 0: none
+    std::chrono::milliseconds keep_alive{5'000};  ///< idle between requests; 0: close after each answer
     std::chrono::milliseconds write_time{
         60'000};  ///< without the peer taking a byte, then it is cut; 0: none
 };
@@ -60,8 +59,9 @@ struct ServerStats {
     std::uint64_t connections_open = 0;
     std::uint64_t exchanges_started = 0;
     std::uint64_t exchanges_active = 0;
-    std::uint64_t sends = 0;  ///< system calls
-    std::uint64_t reads = 0;  ///< completions of a read
+    std::uint64_t buffers_held = 0;  ///< read buffers that connections have now
+    std::uint64_t sends = 0;         ///< system calls
+    std::uint64_t reads = 0;         ///< system calls
     std::uint64_t refused =
         0;  ///< requests that were no proper HTTP or beyond a limit; answered by the connection
     std::uint64_t timeouts = 0;                       ///< peers that were too slow
@@ -81,9 +81,9 @@ class Server {
     void listen(int fd);
     /// Accepts connections from now on.
     void start();
-    /// Ends a turn of the loop: sends what answers have gathered, arms the reads again. To be called whenever
-    /// the handlers that were ready have run and before the thread blocks. True: something became ready, poll
-    /// again.
+    /// Ends a turn of the loop: sends what answers have gathered and reads on, which may start further
+    /// requests. To be called whenever the handlers that were ready have run and before the thread blocks.
+    /// True: there is more to do; poll and call it again.
     bool end_turn();
     /// Stops accepting, answers what has begun with `Connection: close`, then calls `done`; what is not
     /// answered after `timeout` is cut and its exchanges get Broken::draining. Calling it again with a
