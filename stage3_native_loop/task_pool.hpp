@@ -36,7 +36,8 @@ class Snapshot {
     std::vector<char> bytes_;
 };
 
-/// A task that was asked to cancel and then ends by returning is a cancelled task to asyncio: so is its outcome.
+/// A task that was asked to cancel and then ends by returning is a cancelled task to asyncio: so is its
+/// outcome.
 void cancel_if_asked(PyObject* task, asioserve::Outcome& outcome);
 
 /// What the bench takes away to see what it is worth (environment variable ASIOSERVE_ABLATE).

@@ -29,7 +29,8 @@ class Outcome {
     bool ok_;
 };
 
-/// The coroutine (anything with send, throw and close; PyIter_Send works on it), whose reference the caller takes over.
+/// The coroutine (anything with send, throw and close; PyIter_Send works on it), whose reference the caller
+/// takes over.
 inline py::Ref take_coroutine(Computation* c) noexcept {
     return py::Ref::steal(reinterpret_cast<PyObject*>(c));
 }

@@ -15,10 +15,11 @@ class Program {
   public:
     virtual ~Program() = default;
 
-    /// Runs asioserve._life.main() by asyncio.Runner(loop_factory=…) until the server has drained and the app is shut
-    /// down; returns the exit code. GIL held. `loop_factory` is a Python callable, null for asyncio's default loop.
-    /// `on_loop` is called with the running loop before anything else happens on it.
-    virtual int main(PyObject* loop_factory, FunctionRef<void(PyObject* loop)> on_loop) ASIOSERVE_REQUIRES(py::gil) = 0;
+    /// Runs asioserve._life.main() by asyncio.Runner(loop_factory=…) until the server has drained and the app
+    /// is shut down; returns the exit code. GIL held. `loop_factory` is a Python callable, null for asyncio's
+    /// default loop. `on_loop` is called with the running loop before anything else happens on it.
+    virtual int main(PyObject* loop_factory, FunctionRef<void(PyObject* loop)> on_loop)
+        ASIOSERVE_REQUIRES(py::gil) = 0;
 
     /// Drives I/O on the calling thread until main() has ended; for designs with a thread for I/O. No GIL.
     virtual void drive_io() = 0;
@@ -26,8 +27,8 @@ class Program {
     /// A stage that drives I/O itself calls server().end_turn() after each turn. I/O thread.
     virtual http::Server& server() = 0;
 
-    /// SystemExit or KeyboardInterrupt came out of a handler: drain, then exit with that code. `exception` is the
-    /// instance. GIL held, any thread.
+    /// SystemExit or KeyboardInterrupt came out of a handler: drain, then exit with that code. `exception` is
+    /// the instance. GIL held, any thread.
     virtual void exit_by(PyObject* exception) ASIOSERVE_REQUIRES(py::gil) = 0;
 };
 

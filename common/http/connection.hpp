@@ -24,14 +24,18 @@ namespace asioserve::http {
 
 class Connection {
   public:
+    /// TCP or Unix: one type for both.
     using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, asio::io_context::executor_type>;
 
+    /// Takes over socket and ends; does nothing before the first turn.
     Connection(Server::Core& core, Socket socket, Ends* ends);
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
+    /// Shares it; ConnectionPtr does it.
     void retain() noexcept { ++references_; }
+    /// Lets go of it; the last one deletes it.
     void release() noexcept {
         if (--references_ == 0) delete this;
     }
@@ -46,7 +50,9 @@ class Connection {
     void read();
     /// Waits until there is something, and reads it then.
     void wait_readable();
+    /// Whether it still waits for a read that was put off by a turn.
     bool wants_rested_read() const noexcept { return !closed_ && !reading_ && !eof_; }
+    /// The deadline of `node` has passed.
     void on_deadline(Millis now);
     /// No further request: closes it when it is idle for `grace` more.
     void drain(Millis grace);
@@ -55,19 +61,30 @@ class Connection {
 
     // --- for its exchanges
     // ----------------------------------------------------------------------------------
+    /// What it shares with the others.
     Server::Core& core() noexcept { return core_; }
+    /// Whether it is this one's turn to be sent.
     bool is_front(const HttpExchange& x) const noexcept { return front_ == &x; }
+    /// Where its bytes go: out, or aside until those before it are answered.
     OutBuffer& out_for(HttpExchange& x) noexcept { return front_ == &x ? out_ : x.waiting_; }
+    /// Whether this answer is the connection's last.
     bool closes_after(const HttpExchange& x) const noexcept;
+    /// Sends a large body at once, without copying what the socket takes.
     void send_directly(std::string_view body);
+    /// Something of an answer was written: it is sent at the end of the turn.
     void wrote(HttpExchange& x);
+    /// It is answered whole: the next one may be sent.
     void finished(HttpExchange& x);
+    /// See Exchange::send_credit.
     std::int64_t credit_of(const HttpExchange& x) const noexcept;
+    /// See Exchange::read_body.
     void body_wanted(HttpExchange& x);
 
     bool listed = false;  ///< the core looks after us at the end of the turn
+    /// The one thing that it waits for with a limit.
     Deadlines::Node node;
     Connection* next = nullptr;  ///< in the core's list
+    /// In the core's list.
     Connection* previous = nullptr;
 
   private:
@@ -178,11 +195,15 @@ class Connection {
 class ConnectionPtr {
   public:
     ConnectionPtr() = default;
+    /// Shares `c`.
     explicit ConnectionPtr(Connection* c) noexcept : c_(c) {
         if (c_) c_->retain();
     }
+    /// Shares what the other one has.
     ConnectionPtr(const ConnectionPtr& o) noexcept : ConnectionPtr(o.c_) {}
+    /// Takes over what the other one has.
     ConnectionPtr(ConnectionPtr&& o) noexcept : c_(std::exchange(o.c_, nullptr)) {}
+    /// Shares or takes over.
     ConnectionPtr& operator=(ConnectionPtr o) noexcept {
         std::swap(c_, o.c_);
         return *this;
@@ -190,8 +211,11 @@ class ConnectionPtr {
     ~ConnectionPtr() {
         if (c_) c_->release();
     }
+    /// The connection; not when empty.
     Connection* operator->() const noexcept { return c_; }
+    /// The connection; not when empty.
     Connection& operator*() const noexcept { return *c_; }
+    /// The connection; null when empty.
     Connection* get() const noexcept { return c_; }
 
   private:
@@ -201,18 +225,21 @@ class ConnectionPtr {
 /// All open connections of a server; owns a reference to each.
 class ConnectionList {
   public:
+    /// Puts it in front.
     void add(Connection& c) noexcept {
         c.retain();
         c.next = first_;
         if (first_) first_->previous = &c;
         first_ = &c;
     }
+    /// Takes it out.
     void remove(Connection& c) noexcept {
         (c.previous ? c.previous->next : first_) = c.next;
         if (c.next) c.next->previous = c.previous;
         c.next = c.previous = nullptr;
         c.release();
     }
+    /// Where to begin; null when there is none.
     Connection* first() const noexcept { return first_; }
 
   private:

@@ -21,6 +21,7 @@ namespace asioserve::http {
 
 class Server::Core {
   public:
+    /// See Server.
     Core(asio::io_context& io, ServerOptions options, Handler& handler, Runner& runner, AccessLog log);
     ~Core();
     Core(const Core&) = delete;
@@ -31,24 +32,40 @@ class Server::Core {
 
     // --- for Server
     // -----------------------------------------------------------------------------------------
+    /// See Server::listen.
     void listen(int fd);
+    /// See Server::start.
     void start();
+    /// See Server::end_turn.
     bool end_turn();
+    /// See Server::drain.
     void drain(std::chrono::milliseconds timeout, Job done);
 
     // --- for connections and acceptors
     // ----------------------------------------------------------------------
+    /// What it runs on.
     asio::io_context& io() noexcept { return io_; }
+    /// As given.
     const ServerOptions& options() const noexcept { return options_; }
+    /// As given.
     const Limits& limits() const noexcept { return options_.limits; }
+    /// Who answers.
     Handler& handler() noexcept { return handler_; }
+    /// Who runs what answers.
     Runner& runner() noexcept { return runner_; }
+    /// Where exchanges come from.
     Memory& memory() noexcept { return *memory_; }
+    /// Where buffers come from.
     BlockPool& blocks() noexcept { return memory_->blocks; }
+    /// Of all connections.
     Deadlines& deadlines() noexcept { return deadlines_; }
+    /// To count in.
     ServerStats& stats() noexcept { return stats_; }
+    /// To read.
     const ServerStats& stats() const noexcept { return stats_; }
+    /// Server::drain was called.
     bool draining() const noexcept { return draining_; }
+    /// For an exchange.
     std::uint64_t next_id() noexcept { return ++last_id_; }
 
     /// The time, read once a turn.
@@ -61,6 +78,7 @@ class Server::Core {
 
     /// A socket that has just connected.
     void adopt(int fd, int family, Ends* ends);
+    /// Whether no further connection may be accepted for now.
     bool full() const noexcept {
         return options_.limits.connections != 0 && stats_.connections_open >= options_.limits.connections;
     }
@@ -74,7 +92,9 @@ class Server::Core {
     }
     /// Delivers the end of an empty body at the end of the turn.
     void deliver_end(HttpExchange& x);
+    /// Counts it.
     void started(HttpExchange& x) noexcept;
+    /// Counts it and tells the access log.
     void answered(HttpExchange& x, int status, std::uint64_t bytes,
                   std::chrono::steady_clock::time_point since);
 

@@ -9,12 +9,9 @@
 namespace asioserve::http {
 namespace {
 
-constexpr Refusal bad_line{400, "malformed request line"};
-constexpr Refusal bad_header{400, "malformed header"};
-constexpr Refusal bad_line_end{400, "a line does not end in CR LF, or is folded"};
-constexpr Refusal bad_host{400, "exactly one valid Host is required"};
-constexpr Refusal bad_length{400, "malformed or repeated body length"};
-constexpr Refusal bad_coding{400, "Transfer-Encoding is not acceptable here"};
+// One text for all of a head: which of two faults is met first depends on how the bytes came, and the same
+// bytes are to get the same answer.
+constexpr Refusal bad_head{400, "malformed request"};
 constexpr Refusal unknown_coding{501, "transfer codings other than chunked are not supported"};
 constexpr Refusal bad_chunk{400, "malformed chunked body"};
 constexpr Refusal bad_version{505, "only HTTP/1.0 and HTTP/1.1 are spoken here"};
@@ -87,14 +84,14 @@ struct RequestParser::Callbacks {
 
     static int on_header_value(llhttp_t* p, const char* at, std::size_t n) {
         RequestParser& r = self(p);
-        if (p->flags & F_TRAILING) return 0;
+        if (p->flags & F_TRAILING) return n != 0 && r.begins_a_line(at) ? refuse(r, bad_chunk) : 0;
         Header& h = r.lines_->last();
         if (r.in_ == In::value && !h.value.empty()) {
-            if (at != h.value.data() + h.value.size()) return refuse(r, bad_line_end);  // folded
+            if (at != h.value.data() + h.value.size()) return refuse(r, bad_head);  // folded
             h.value = {h.value.data(), h.value.size() + n};
             return 0;
         }
-        if (h.name.empty()) return refuse(r, bad_header);
+        if (h.name.empty()) return refuse(r, bad_head);
         const char* before = at;
         if (n == 0) {
             // llhttp reports an empty value from behind its line end; what is in front is checked with the
@@ -102,7 +99,7 @@ struct RequestParser::Callbacks {
             h.value = {h.name.data() + h.name.size() + 1, 0};
         } else {
             while (is_blank(before[-1])) --before;
-            if (before[-1] != ':') return refuse(r, bad_line_end);
+            if (before[-1] != ':') return refuse(r, bad_head);
             h.value = {at, n};
         }
         r.in_ = In::value;
@@ -152,6 +149,16 @@ RequestParser::Event RequestParser::fail(int status, std::string_view reason) no
     return Event::refused;
 }
 
+/// Whether only blanks are between `at` and the line end before it: a trailer that is folded. What came with
+/// the feed before is in tail_.
+bool RequestParser::begins_a_line(const char* at) const noexcept {
+    while (at != feed_begin_ && is_blank(at[-1])) --at;
+    if (at != feed_begin_) return at[-1] == '\n';
+    std::uint32_t before = tail_;
+    while (before != 0 && is_blank(static_cast<char>(before))) before >>= 8;
+    return static_cast<char>(before) == '\n';
+}
+
 /// The line in front of `next_line` is complete: it must end in CR LF right behind its value (and blanks).
 bool RequestParser::end_of_line(const char* next_line) noexcept {
     if (in_ == In::value) return close_field(next_line);
@@ -160,7 +167,7 @@ bool RequestParser::end_of_line(const char* next_line) noexcept {
     const char* after = target.data() + target.size();
     if (in_ != In::target || !is_token({target.data() - 2, 1}) || next_line - after != 11 ||
         std::memcmp(after, " HTTP/", 6) != 0 || next_line[-2] != '\r' || next_line[-1] != '\n') {
-        refusal_ = in_ == In::target ? bad_line : bad_header;
+        refusal_ = bad_head;
         return false;
     }
     return true;
@@ -171,12 +178,12 @@ bool RequestParser::close_field(const char* next_line) noexcept {
     Header& h = lines_->last();
     const char* end = h.value.data() + h.value.size();
     if (next_line[-1] != '\n' || next_line[-2] != '\r') {
-        refusal_ = bad_line_end;
+        refusal_ = bad_head;
         return false;
     }
     for (; end != next_line - 2; ++end) {
         if (is_blank(*end)) continue;
-        refusal_ = bad_line_end;
+        refusal_ = bad_head;
         return false;
     }
     if (h.value.empty()) h.value = {next_line - 2, 0};
@@ -188,7 +195,7 @@ bool RequestParser::close_field(const char* next_line) noexcept {
         case 4:
             if (h.name == "host") {
                 if (has_host_ || !is_host(h.value)) {
-                    refusal_ = bad_host;
+                    refusal_ = bad_head;
                     return false;
                 }
                 has_host_ = true;
@@ -204,7 +211,7 @@ bool RequestParser::close_field(const char* next_line) noexcept {
                     const bool ends_chunked =
                         h.value.size() > 7 &&
                         equals_ignoring_case(h.value.substr(h.value.size() - 7), "chunked");
-                    refusal_ = !has_transfer_encoding_ && ends_chunked ? unknown_coding : bad_coding;
+                    refusal_ = !has_transfer_encoding_ && ends_chunked ? unknown_coding : bad_head;
                     return false;
                 }
                 has_transfer_encoding_ = true;
@@ -219,7 +226,7 @@ bool RequestParser::close_field(const char* next_line) noexcept {
 /// The head ends at `end`: everything that needs all of it.
 bool RequestParser::check_head(const char* end) noexcept {
     if (end[-1] != '\n' || end[-2] != '\r' || !end_of_line(end - 2)) {
-        if (end[-1] != '\n' || end[-2] != '\r') refusal_ = bad_line_end;
+        refusal_ = refusal_.reason.empty() ? bad_head : refusal_;
         return false;
     }
     RequestLines& lines = *lines_;
@@ -235,14 +242,14 @@ bool RequestParser::check_head(const char* end) noexcept {
     if (llhttp_.http_minor == 1) {
         lines.keep_alive = !(llhttp_.flags & F_CONNECTION_CLOSE);
         if (!has_host_) {
-            refusal_ = bad_host;
+            refusal_ = bad_head;
             return false;
         }
     } else {
         lines.keep_alive = (llhttp_.flags & F_CONNECTION_KEEP_ALIVE) && !(llhttp_.flags & F_CONNECTION_CLOSE);
         lines.expects_continue = false;  // RFC 9110 section 10.1.1
         if (has_transfer_encoding_) {
-            refusal_ = bad_coding;
+            refusal_ = bad_head;
             return false;
         }
     }
@@ -268,13 +275,13 @@ bool RequestParser::set_target() noexcept {
         const std::size_t scheme = rest.starts_with("http://") ? 7 : rest.starts_with("https://") ? 8 : 0;
         const std::size_t slash = scheme == 0 ? 0 : std::min(rest.find_first_of("/?", scheme), rest.size());
         if (slash <= scheme || !is_host(rest.substr(scheme, slash - scheme))) {
-            refusal_ = {400, "malformed request target"};
+            refusal_ = bad_head;
             return false;
         }
         rest.remove_prefix(slash);
     }
     if (std::memchr(rest.data(), '#', rest.size()) != nullptr) {
-        refusal_ = {400, "malformed request target"};
+        refusal_ = bad_head;
         return false;
     }
     if (const auto* mark = static_cast<const char*>(std::memchr(rest.data(), '?', rest.size()))) {
@@ -296,7 +303,7 @@ void RequestParser::remember_tail(const char* begin, const char* end) noexcept {
 
 /// Says which part it is that is too large, the same however the bytes were split.
 RequestParser::Event RequestParser::too_large(const char* at) noexcept {
-    if (in_ == In::start) return fail(bad_line.status, bad_line.reason);
+    if (in_ == In::start) return fail(bad_head.status, bad_head.reason);
     const char* const line_end = lines_->target.data() + lines_->target.size();
     const auto line_bytes = static_cast<std::size_t>(line_end - (at - head_bytes_));
     return line_bytes > head_limit_ ? fail(414, "the request line is too long")
@@ -307,7 +314,7 @@ RequestParser::Event RequestParser::feed(char*& at, char* end, RequestLines& lin
     if (refused_) return Event::refused;
     lines_ = &lines;
     if (llhttp_.error == HPE_PAUSED) llhttp_resume(&llhttp_);
-    const char* const begin = at;
+    const char* const begin = feed_begin_ = at;
     if (!begun_) {
         begun_ = true;
         in_ = In::start;
@@ -361,31 +368,22 @@ RequestParser::Event RequestParser::translate(llhttp_errno_t error, const char* 
     const bool in_body = body_;
     switch (error) {
         case HPE_INVALID_VERSION:
-            refusal_ = bad_version;
+            // llhttp says the same of a version that is fine, with something else than CR LF behind it.
+            refusal_ =
+                std::string_view(llhttp_.reason) == "Expected CRLF after version" ? bad_head : bad_version;
             break;
         case HPE_PAUSED_H2_UPGRADE:
             refusal_ = bad_version;
-            break;
-        case HPE_INVALID_CONTENT_LENGTH:
-        case HPE_UNEXPECTED_CONTENT_LENGTH:
-            refusal_ = bad_length;
-            break;
-        case HPE_INVALID_TRANSFER_ENCODING:
-            refusal_ = bad_coding;
             break;
         case HPE_INVALID_METHOD: {
             // llhttp knows a list. What could still become another token is a method that we do not have;
             // looking further would make the answer depend on how the bytes were split.
             const bool token = at != end && is_token(std::string_view(at, 1));
-            refusal_ = token ? unknown_method : bad_line;
+            refusal_ = token ? unknown_method : bad_head;
             break;
         }
-        case HPE_INVALID_CONSTANT:
-        case HPE_INVALID_URL:
-            refusal_ = bad_line;
-            break;
         default:
-            refusal_ = in_body ? bad_chunk : in_ == In::start || in_ == In::target ? bad_line : bad_header;
+            refusal_ = in_body ? bad_chunk : bad_head;
     }
     return Event::refused;
 }

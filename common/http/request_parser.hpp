@@ -18,12 +18,15 @@ namespace asioserve::http {
 
 /// Why a request is not served: the status, and a sentence for the client.
 struct Refusal {
+    /// What the peer is told.
     int status = 400;
+    /// Why, in a few words. Constant text.
     std::string_view reason;
 };
 
 class RequestParser {
   public:
+    /// What was found in the bytes.
     enum class Event : std::uint8_t {
         more,     ///< all bytes are used up
         request,  ///< a request without a body
@@ -33,6 +36,7 @@ class RequestParser {
         refused,  ///< refusal() says why; nothing more can be read
     };
 
+    /// `head_limit`: bytes of request line and headers together.
     explicit RequestParser(std::size_t head_limit);
 
     /// Reads on in [at, end), which is writable: header names are put into lower case where they are. `at`
@@ -47,7 +51,9 @@ class RequestParser {
     /// Bytes of the head so far, from the first one on.
     std::size_t head_bytes() const noexcept { return head_bytes_; }
 
+    /// The piece of the body that the last event was about.
     std::string_view body() const noexcept { return last_; }
+    /// Why, once a request is refused.
     const Refusal& refusal() const noexcept { return refusal_; }
 
   private:
@@ -55,6 +61,7 @@ class RequestParser {
     Event fail(int status, std::string_view reason) noexcept;
     Event translate(llhttp_errno_t error, const char* at, const char* end) noexcept;
     Event too_large(const char* at) noexcept;
+    bool begins_a_line(const char* at) const noexcept;
     bool end_of_line(const char* next_line) noexcept;
     bool close_field(const char* next_line) noexcept;
     bool check_head(const char* end) noexcept;
@@ -62,8 +69,9 @@ class RequestParser {
     void remember_tail(const char* begin, const char* end) noexcept;
 
     llhttp_t llhttp_;
-    RequestLines* lines_ = nullptr;  ///< during feed()
-    std::string_view span_;          ///< reported by llhttp in this feed()
+    RequestLines* lines_ = nullptr;     ///< during feed()
+    const char* feed_begin_ = nullptr;  ///< of this feed()
+    std::string_view span_;             ///< reported by llhttp in this feed()
     std::string_view last_;
     Refusal refusal_;
     const std::uint32_t head_limit_;

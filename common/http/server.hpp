@@ -34,30 +34,45 @@ struct Limits {
         60'000};  ///< without the peer taking a byte, then it is cut; 0: none
 };
 
+/// How a server behaves; constant once it is made.
 struct ServerOptions {
+    /// What peers may do.
     Limits limits;
+    /// Send `Server`.
     bool server_header = true;
+    /// Send `Date`.
     bool date_header = true;
     bool deferred_sends = true;  ///< false only for the bench: every answer is its own send
+    /// Tell the AccessLog of each answer.
     bool access_log = false;
     std::vector<std::pair<std::string, std::string>> headers;  ///< added to every answer
 };
 
 /// Called for every finished exchange when access_log is on. I/O thread.
 struct AccessRecord {
+    /// Who asked.
     Endpoints endpoints;
+    /// What was asked for; lives for the call.
     const RequestHead* head;
+    /// What was answered.
     int status;
+    /// Of the answer.
     std::uint64_t body_bytes;
+    /// From the request's head to the end of the answer.
     std::chrono::nanoseconds duration;
 };
+/// Is told of each answer. I/O thread.
 using AccessLog = std::function<void(const AccessRecord&)>;
 
 /// Live figures; I/O thread.
 struct ServerStats {
+    /// Since the start.
     std::uint64_t connections_accepted = 0;
+    /// Now.
     std::uint64_t connections_open = 0;
+    /// Since the start.
     std::uint64_t exchanges_started = 0;
+    /// Started and not answered yet.
     std::uint64_t exchanges_active = 0;
     std::uint64_t buffers_held = 0;  ///< read buffers that connections have now
     std::uint64_t sends = 0;         ///< system calls
@@ -69,8 +84,10 @@ struct ServerStats {
     std::array<std::uint64_t, 6> answers_by_class{};  ///< index 2: 2xx, and so on; 0: never answered
 };
 
+/// Listens, reads requests, has them answered, and sends the answers; one per io_context.
 class Server {
   public:
+    /// All but `options` outlive it.
     Server(asio::io_context& io, ServerOptions options, Handler& handler, Runner& runner, AccessLog log = {});
     ~Server();
     Server(const Server&) = delete;
@@ -89,6 +106,7 @@ class Server {
     /// answered after `timeout` is cut and its exchanges get Broken::draining. Calling it again with a
     /// shorter timeout shortens it.
     void drain(std::chrono::milliseconds timeout, Job done);
+    /// A copy of the live figures.
     ServerStats stats() const;
 
     class Core;

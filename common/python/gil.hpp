@@ -1,4 +1,5 @@
-// The GIL as a capability: Clang refuses a call of a REQUIRES(gil) function from a place that does not hold it.
+// The GIL as a capability: Clang refuses a call of a REQUIRES(gil) function from a place that does not hold
+// it.
 //
 // Threads: `gil` stands for the GIL of the main interpreter. GCC sees empty macros.
 #pragma once
@@ -35,8 +36,8 @@ class ASIOSERVE_TSA(capability("GIL")) Gil {
 /// Stands for the GIL in annotations; has no state.
 inline constinit Gil gil;
 
-/// Takes the GIL for a scope, on any thread (PyGILState_Ensure). About 0.1 µs when nobody else wants it, up to the
-/// switch interval of 5 ms when a Python thread is busy.
+/// Takes the GIL for a scope, on any thread (PyGILState_Ensure). About 0.1 µs when nobody else wants it, up
+/// to the switch interval of 5 ms when a Python thread is busy.
 class ASIOSERVE_TSA(scoped_lockable) GilAcquire {
   public:
     GilAcquire() ASIOSERVE_ACQUIRE(gil) : state_(PyGILState_Ensure()) {}

@@ -1,4 +1,5 @@
-// Ref: an owned reference to a Python object. The only file that may count references by hand (tests/lint checks it).
+// Ref: an owned reference to a Python object. The only file that may count references by hand (tests/lint
+// checks it).
 //
 // Threads: every member needs the GIL, the destructor of a non-empty Ref too; debug builds abort without it.
 #pragma once
@@ -12,7 +13,8 @@ namespace asioserve::py {
 class Ref {
   public:
     Ref() = default;
-    /// Takes over a new reference (what most C-API functions return); null stays null, for the caller to check.
+    /// Takes over a new reference (what most C-API functions return); null stays null, for the caller to
+    /// check.
     static Ref steal(PyObject* o) noexcept {
         Ref r;
         r.o_ = o;
@@ -64,12 +66,18 @@ class Ref {
 };
 
 /// A new reference to `o`, for functions that must return one.
-inline PyObject* new_reference(PyObject* o) noexcept { return Ref::borrow(o).release(); }
+inline PyObject* new_reference(PyObject* o) noexcept {
+    return Ref::borrow(o).release();
+}
 
 /// Lets go of a reference that was given away by Ref::release().
-inline void drop(PyObject* o) noexcept { Ref::steal(o).reset(); }
+inline void drop(PyObject* o) noexcept {
+    Ref::steal(o).reset();
+}
 
 /// tp_clear and tp_dealloc of a type: empties a field that owns a reference.
-inline void clear(PyObject*& field) noexcept { Ref::steal(std::exchange(field, nullptr)).reset(); }
+inline void clear(PyObject*& field) noexcept {
+    Ref::steal(std::exchange(field, nullptr)).reset();
+}
 
 }  // namespace asioserve::py

@@ -16,8 +16,8 @@ class FunctionRef<R(A...)> {
   public:
     /// Borrows `f`, which must outlive the call.
     template <class F>
-        requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef>)
-    FunctionRef(F&& f) noexcept  // NOLINT(google-explicit-constructor): a lambda is passed as it is
+    requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef>) FunctionRef(F&& f)
+    noexcept  // NOLINT(google-explicit-constructor): a lambda is passed as it is
         : object_(const_cast<void*>(static_cast<const void*>(std::addressof(f)))),
           call_([](void* o, A... a) -> R {
               return (*static_cast<std::remove_reference_t<F>*>(o))(std::forward<A>(a)...);
@@ -36,8 +36,8 @@ class Job {
     Job() = default;
     /// Takes over a callable.
     template <class F>
-        requires(!std::is_same_v<std::remove_cvref_t<F>, Job>)
-    Job(F&& f)  // NOLINT(google-explicit-constructor): a lambda is passed as it is
+    requires(!std::is_same_v<std::remove_cvref_t<F>, Job>)
+        Job(F&& f)  // NOLINT(google-explicit-constructor): a lambda is passed as it is
         : body_(std::make_unique<Model<std::remove_cvref_t<F>>>(std::forward<F>(f))) {}
     /// Runs it. Once: it is empty, and what it owned is gone, afterwards.
     void operator()() { std::exchange(body_, nullptr)->run(); }

@@ -9,8 +9,8 @@
 
 namespace asioserve {
 
-/// Something that is driven until it ends: to a Python runner a coroutine (common/app/computation.hpp); the seam does
-/// not look inside. Owned by whoever holds the pointer, released by whoever drives it.
+/// Something that is driven until it ends: to a Python runner a coroutine (common/app/computation.hpp); the
+/// seam does not look inside. Owned by whoever holds the pointer, released by whoever drives it.
 class Computation;
 /// What a computation came to: a Python object or exception (common/app/computation.hpp).
 class Outcome;
@@ -37,8 +37,8 @@ struct Routed {
     BodyMode body = BodyMode::ignore;
 };
 
-/// Takes a whole answer; called at most once per start()/finish(), inside that call, with views that live as long.
-/// A runner that is on the I/O thread passes it on to Exchange::answer, another one copies it.
+/// Takes a whole answer; called at most once per start()/finish(), inside that call, with views that live as
+/// long. A runner that is on the I/O thread passes it on to Exchange::answer, another one copies it.
 using AnswerSink = FunctionRef<void(const AnswerView&)>;
 
 /// What is left to do after start() or finish(): drive `next` and hand its outcome to finish(), or nothing.
@@ -54,8 +54,8 @@ class Handler {
 
     /// Finds out who answers, or answers. I/O thread, without the GIL; nothing of Python is touched.
     virtual Routed route(Exchange& x) = 0;
-    /// Runs a plain function to its end, or makes the computation. GIL held, in a context of this request's own.
-    /// An exception never comes out: it has become an answer, and the log has the traceback.
+    /// Runs a plain function to its end, or makes the computation. GIL held, in a context of this request's
+    /// own. An exception never comes out: it has become an answer, and the log has the traceback.
     virtual Step start(Exchange& x, AnswerSink answer) = 0;
     /// Turns the outcome of a computation into an answer, or into a further computation (a streamed body, an
     /// exception handler that is a coroutine). GIL held; on any thread.
