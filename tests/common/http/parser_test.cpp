@@ -141,7 +141,8 @@ TEST(Parser, FollowsAHeadThatMoves) {
 
 TEST(Parser, KeepsManyHeaders) {
     std::string bytes = "GET / HTTP/1.1\r\nHost: a\r\n";
-    for (int i = 0; i < 100; ++i) bytes.append("h").append(std::to_string(i)).append(": v").append(std::to_string(i)).append("\r\n");
+    for (int i = 0; i < 100; ++i)
+        bytes.append("h").append(std::to_string(i)).append(": v").append(std::to_string(i)).append("\r\n");
     bytes += "\r\n";
     for (const std::size_t step : {std::size_t{1}, std::size_t{7}, bytes.size()}) {
         Reader r;
