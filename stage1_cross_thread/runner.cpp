@@ -230,6 +230,7 @@ void Runner::forget(Request& r) {
 
 void Runner::give_up(Request& r) {
     if (r.guard) app::Guards::disown(r.guard.get());
+    if (r.task) app::give_up_task(r.task.get());
     handler_.abort(*r.exchange);
     r.exchange->fail();
     forget(r);

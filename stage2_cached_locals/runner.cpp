@@ -275,6 +275,7 @@ void Runner::finish(Request& r) {
 // Ends the Python side of a request that will not be driven any further.
 void Runner::give_up(Request& r) {
     if (r.guard) app::Guards::disown(r.guard.get());
+    if (r.task) app::give_up_task(r.task.get());
     if (r.next) {
         py::Ref unstarted = take_coroutine(std::exchange(r.next, nullptr));
         py::Ref closed = py::Ref::steal(PyObject_CallMethod(unstarted.get(), "close", nullptr));

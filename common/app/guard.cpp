@@ -237,6 +237,11 @@ bool Guards::ended(PyObject* guard) noexcept {
     return self_of(guard)->ended;
 }
 
+void give_up_task(PyObject* task) noexcept {
+    // As asyncio does itself for tasks that it abandons; a task of another make may refuse.
+    if (PyObject_SetAttrString(task, "_log_destroy_pending", Py_False) != 0) PyErr_Clear();
+}
+
 bool ends_the_program(const Outcome& outcome) noexcept {
     return !outcome.ok() && (PyErr_GivenExceptionMatches(outcome.object(), PyExc_SystemExit) ||
                              PyErr_GivenExceptionMatches(outcome.object(), PyExc_KeyboardInterrupt));

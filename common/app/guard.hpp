@@ -44,6 +44,9 @@ class Guards {
     py::Ref type_;
 };
 
+/// The loop has ended before this task: when it is destroyed asyncio need not complain that it was pending.
+void give_up_task(PyObject* task) noexcept ASIOSERVE_REQUIRES(py::gil);
+
 /// Whether this is one of the two exceptions that end a program rather than a request.
 bool ends_the_program(const Outcome& outcome) noexcept ASIOSERVE_REQUIRES(py::gil);
 
