@@ -61,7 +61,7 @@ step() {  # step NAME COMMAND...
     ("$@") 2>&1 </dev/null | tee "$log" || status=$?
     [ "$status" = 0 ] || failed+=("$name")
     local line
-    line=$(grep -E '^=+ .*(passed|failed|error|no tests ran).* =+$|tests passed, .* failed out of|^No tests were found|^Done .* in .* second' "$log" | tail -n 1)
+    line=$(grep -E '^=+ .*(passed|failed|error|no tests ran).* =+$|tests passed, .* failed out of|^No tests were found|^Done .* in .* second' "$log" | tail -n 1 || true)
     closing+=("$(printf '%-24s %4d s  %s' "$name" $((SECONDS - since)) "${line:-$([ "$status" = 0 ] && echo ok || echo FAILED)}")")
 }
 
