@@ -1,8 +1,6 @@
 // Stage 2: the same two threads, but what does not change is looked up once, requests and answers cross in
 // batches with one wake-up each, and an answer is serialised where it is produced.
-//
-// Threads: the loop has the main thread, I/O a second one. The public verbs say who may call them; start()
-// takes the GIL only for plain functions.
+// Threads: the loop has the main thread, I/O a second one. start() takes the GIL only for plain functions.
 #pragma once
 
 #include "common/app/guard.hpp"
@@ -40,7 +38,6 @@ class Runner final : public asioserve::Runner {
     struct alignas(64) Counted {  // by one thread
         asioserve::Counter requests, gil_acquisitions, hand_offs, tasks;
     };
-
     template <void (Runner::*member)()>
     static PyObject* call(PyObject* capsule, PyObject*);
     void on_loop(PyObject* loop) ASIOSERVE_REQUIRES(py::gil);
@@ -61,14 +58,13 @@ class Runner final : public asioserve::Runner {
     // Constant after construction.
     asio::io_context& io_;
     asioserve::Handler& handler_;
-    // Under the GIL.
+    // Loop thread, under the GIL.
     std::unique_ptr<asioserve::app::Guards> guards_;
     std::unique_ptr<Cached> cached_;
     py::Ref flush_;
-    // Loop thread.
+    Counted on_loop_;
     bool flush_scheduled_ = false, io_wake_up_owed_ = false;
     std::size_t first_steps_to_come_ = 0;
-    Counted on_loop_;
     // I/O thread.
     std::deque<Request> requests_;
     Request* free_ = nullptr;
@@ -76,8 +72,8 @@ class Runner final : public asioserve::Runner {
     // Any thread.
     Batch to_loop_, to_io_;
     WakeFd wake_fd_;
-    std::atomic<std::thread::id> io_thread_, loop_thread_;
     std::atomic<bool> ended_{false};
+    std::atomic<std::thread::id> io_thread_, loop_thread_;
     std::atomic<std::uint64_t> wake_ups_{0};
 };
 
