@@ -40,7 +40,7 @@ TEST_F(Body, IsCollectedWhateverItsSizeAndFraming) {
     echo();
     serve();
     Client c = connect();
-    for (const std::size_t n : {1, 100, 7000, 8100, 9000, 70000, 1000000}) {
+    for (const std::size_t n : {1U, 100U, 7000U, 8100U, 9000U, 70000U, 1000000U}) {
         SCOPED_TRACE(n);
         const std::string body = pattern(n);
         c.send(with_length(body));

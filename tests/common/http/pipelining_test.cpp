@@ -22,7 +22,7 @@ TEST_F(Pipelining, StartsSafeRequestsTogetherAndAnswersInOrder) {
     Client c = connect();
     for (int i = 0; i < 5; ++i) c.send(request("GET", i));
     until([&] { return started.size() == 5; });
-    for (const std::size_t i : {4, 2, 3, 1}) answer(i);
+    for (const std::size_t i : {4U, 2U, 3U, 1U}) answer(i);
     EXPECT_EQ(c.available(), "");
     answer(0);
     for (int i = 0; i < 5; ++i) EXPECT_EQ(c.answer().body, "/" + std::to_string(i));

@@ -11,6 +11,11 @@
 #include "common/python/errors.hpp"
 #include "common/python/interpreter.hpp"
 
+#if defined(__clang__)
+// The program's main() holds the GIL for all of its tests, which the analysis cannot follow.
+#pragma clang diagnostic ignored "-Wthread-safety-analysis"
+#endif
+
 namespace asioserve::app {
 namespace {
 
