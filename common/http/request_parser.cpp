@@ -186,7 +186,7 @@ bool RequestParser::close_field(const char* next_line) noexcept {
         refusal_ = bad_head;
         return false;
     }
-    if (h.value.empty()) h.value = {next_line - 2, 0};
+    if (h.value.empty()) h.value = {next_line - 2, 0};  // NOLINT(bugprone-string-constructor): a place
     while (!h.value.empty() && is_blank(h.value.back())) h.value.remove_suffix(1);
     // In place: the bytes are ours, and nobody looks at the request's own spelling again.
     lower_case(const_cast<char*>(h.name.data()), h.name.size());

@@ -151,7 +151,9 @@ class Exchange {
     /// thread until Runner::start, then whoever runs the Handler's verbs.
     template <class T, class... A>
     T& note(A&&... a) {
-        static_assert(sizeof(T) <= sizeof(note_) && alignof(T) <= alignof(std::max_align_t));
+        static_assert(sizeof(T) <= sizeof(note_));
+        static_assert(alignof(T) <=
+                      alignof(std::max_align_t));  // NOLINT(misc-redundant-expression): not for all T
         static_assert(std::is_trivially_destructible_v<T>);
         return *new (note_) T{std::forward<A>(a)...};
     }

@@ -15,13 +15,16 @@ template <class R, class... A>
 class FunctionRef<R(A...)> {
   public:
     /// Borrows `f`, which must outlive the call.
+    // NOLINTBEGIN(google-explicit-constructor,bugprone-forwarding-reference-overload): a lambda is passed as
+    // it is, and the constraint keeps copies out
     template <class F>
     requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef>) FunctionRef(F&& f)
-    noexcept  // NOLINT(google-explicit-constructor): a lambda is passed as it is
+    noexcept
         : object_(const_cast<void*>(static_cast<const void*>(std::addressof(f)))),
           call_([](void* o, A... a) -> R {
               return (*static_cast<std::remove_reference_t<F>*>(o))(std::forward<A>(a)...);
           }) {}
+    // NOLINTEND(google-explicit-constructor,bugprone-forwarding-reference-overload)
     /// Calls what was borrowed.
     R operator()(A... a) const { return call_(object_, std::forward<A>(a)...); }
 
@@ -35,10 +38,12 @@ class Job {
   public:
     Job() = default;
     /// Takes over a callable.
+    // NOLINTBEGIN(google-explicit-constructor,bugprone-forwarding-reference-overload): a lambda is passed as
+    // it is, and the constraint keeps moves out
     template <class F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, Job>)
-        Job(F&& f)  // NOLINT(google-explicit-constructor): a lambda is passed as it is
+    requires(!std::is_same_v<std::remove_cvref_t<F>, Job>) Job(F&& f)
         : body_(std::make_unique<Model<std::remove_cvref_t<F>>>(std::forward<F>(f))) {}
+    // NOLINTEND(google-explicit-constructor,bugprone-forwarding-reference-overload)
     /// Runs it. Once: it is empty, and what it owned is gone, afterwards.
     void operator()() { std::exchange(body_, nullptr)->run(); }
     /// Whether there is something to run.
