@@ -101,12 +101,16 @@ PySendResult drive(RequestCoroutine& self, PyObject* value, PyObject* exception,
         Outcome outcome =
             status == PYGEN_RETURN ? Outcome::returned(Ref::steal(given)) : Outcome::raised_now();
         clear(self.inner);
-        if (self.task) cancel_if_asked(self.task, outcome);
+        if (self.task) self.runner->tasks().cancel_if_asked(self.task, outcome);
         if (self.exchange) self.inner = self.runner->finish(*self.exchange, outcome).release();
         value = Py_None;
         if (self.inner) continue;
         Ref task = Ref::borrow(self.task);
         take_exchange(self);
+        if (self.token) {
+            self.runner->tasks().ended(self.token);
+            clear(self.token);
+        }
         if (outcome.ok()) {
             *result = new_reference(outcome.object());
             return PYGEN_RETURN;
@@ -240,6 +244,7 @@ int traverse(PyObject* o, visitproc visit, void* arg) {
     Py_VISIT(self.yielded);
     Py_VISIT(self.pending);
     Py_VISIT(self.result);
+    Py_VISIT(self.token);
     return 0;
 }
 
@@ -249,6 +254,7 @@ int clear_slot(PyObject* o) {
     clear(self.pending);
     clear(self.result);
     clear(self.inner);
+    clear(self.token);
     abandon(self);
     return 0;
 }
@@ -312,7 +318,7 @@ void RequestCoroutine::assign(ExchangePtr x) {
 
 void RequestCoroutine::keep(Ref of_task) {
     task = of_task.release();
-    TaskLink& all = runner->waiting();
+    TaskLink& all = runner->tasks().waiting();
     link.previous = all.previous;
     link.next = &all;
     link.previous->next = link.next->previous = &link;
@@ -330,12 +336,13 @@ RequestCoroutine& RequestCoroutine::from(TaskLink* link) {
                                                 offsetof(RequestCoroutine, link));
 }
 
-void RequestCoroutine::adopt(ExchangePtr x, Ref of_task, Ref value) {
+void RequestCoroutine::adopt(ExchangePtr x, Ref of_task, Ref of_registry, Ref value) {
     x->runner_slot = this;
+    token = of_registry.release();
     exchange = x.detach();
     keep(std::move(of_task));
+    replay = static_cast<bool>(value);
     yielded = value.release();
-    replay = true;
 }
 
 void RequestCoroutine::conclude(PyObject* of_task, const Outcome& outcome) {

@@ -26,6 +26,7 @@ struct RequestCoroutine {
     PyObject* pending;  ///< owned: an exception for the next step (cancelled while it could not be delivered)
     PyObject* result;   ///< owned: what the task is to end with, when its end came before its first step
     PyObject* task;     ///< owned while the exchange waits for it; linked in TaskPool::waiting()
+    PyObject* token;    ///< owned: what the registry knows that task by, to its end; null for other tasks
     /// In the list of tasks that are kept alive.
     TaskLink link;
     asioserve::Exchange* exchange;  ///< owned reference; null when there is nothing to answer
@@ -39,8 +40,9 @@ struct RequestCoroutine {
     /// The request that is to be started by the task's own first step.
     void assign(asioserve::ExchangePtr x);
     /// `inner` has yielded `value` in a first step that was taken for `of_task`: the task's own will hand it
-    /// over.
-    void adopt(asioserve::ExchangePtr x, asioserve::py::Ref of_task, asioserve::py::Ref value);
+    /// over. Null: a bare yield, and the task's own first step may go on with `inner` right away.
+    void adopt(asioserve::ExchangePtr x, asioserve::py::Ref of_task, asioserve::py::Ref of_registry,
+               asioserve::py::Ref value);
     /// Keeps the task alive until the exchange is answered: nobody else may hold a task that waits for its
     /// own future.
     void keep(asioserve::py::Ref of_task);

@@ -38,8 +38,8 @@ class Runner final : public asioserve::Runner, private asioloop::TurnHook {
     asioserve::py::Ref begin(asioserve::Exchange& x) ASIOSERVE_REQUIRES(asioserve::py::gil);
     /// The app's, or what stands before it.
     asioserve::Handler& handler() noexcept { return handler_; }
-    /// See TaskPool::waiting().
-    TaskLink& waiting() noexcept { return tasks_.waiting(); }
+    /// The tasks of its requests.
+    TaskPool& tasks() noexcept { return tasks_; }
 
   private:
     asioloop::LoopCore* core() const noexcept { return core_.load(std::memory_order_relaxed); }

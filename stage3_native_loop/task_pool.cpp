@@ -42,8 +42,32 @@ bool Snapshot::unchanged(PyObject* o) const noexcept {
                0;
 }
 
-void cancel_if_asked(PyObject* task, Outcome& outcome) {
-    if (!outcome.ok()) return;
+bool CancelMarks::learn(PyObject* task) {
+    const auto size = static_cast<std::size_t>(Py_TYPE(task)->tp_basicsize);
+    const auto* bytes = reinterpret_cast<const unsigned char*>(task);
+    const std::vector<unsigned char> before(bytes, bytes + size);
+    Ref done = Ref::steal(PyObject_CallMethod(task, "cancel", nullptr));
+    if (!done) return false;
+    type_ = Py_TYPE(task);
+    for (std::size_t i = sizeof(PyObject); i < size; ++i) {
+        const auto bits = static_cast<unsigned char>(bytes[i] ^ before[i]);
+        if (bits != 0)
+            marks_.push_back({static_cast<Py_ssize_t>(i), bits, static_cast<unsigned char>(before[i] & bits)});
+    }
+    return true;
+}
+
+bool CancelMarks::perhaps(PyObject* task) const noexcept {
+    // None: it keeps its notes elsewhere (a Task in Python).
+    if (marks_.empty() || Py_TYPE(task) != type_) return true;
+    const auto* bytes = reinterpret_cast<const unsigned char*>(task);
+    for (const Mark& m : marks_)
+        if ((bytes[m.offset] & m.bits) != m.clear) return true;
+    return false;
+}
+
+void TaskPool::cancel_if_asked(PyObject* task, Outcome& outcome) const {
+    if (!outcome.ok() || !cancel_marks_.perhaps(task)) return;
     Ref asked = Ref::steal(PyObject_GetAttrString(task, "_must_cancel"));
     if (asked.get() == Py_True) {
         Ref error = Ref::steal(PyObject_CallMethod(task, "_make_cancelled_error", nullptr));
@@ -62,37 +86,56 @@ bool TaskPool::attach(Runner& runner, asioloop::LoopCore& core, PyObject* loop) 
     coroutine_type_ = Ref::steal(make_request_coroutine_type());
     task_names_ = Ref::steal(Py_BuildValue("(ss)", "loop", "context"));
     eager_names_ = Ref::steal(Py_BuildValue("(sss)", "loop", "context", "eager_start"));
+    empty_ = Ref::steal(PyTuple_New(0));
+    context_name_ = Ref::steal(PyUnicode_InternFromString("context"));
+    task_keywords_ = Ref::steal(Py_BuildValue("{sO}", "loop", loop));
 #if PY_VERSION_HEX >= 0x030E0000
     enter_ = attribute("asyncio.tasks", "_enter_task");
     leave_ = attribute("asyncio.tasks", "_leave_task");
-    register_ = attribute("asyncio.tasks", "_register_task");
-    unregister_ = attribute("asyncio.tasks", "_unregister_task");
-    if (!enter_ || !leave_ || !register_ || !unregister_) return false;
+    if (!enter_ || !leave_) return false;
 #else
-    // What _enter_task() and WeakSet.add() do, without the calls: the dict and the set are asyncio's own.
+    // What _enter_task() does, without the call: the dict is asyncio's own.
     current_tasks_ = attribute("asyncio.tasks", "_current_tasks");
-#if PY_VERSION_HEX >= 0x030C0000
-    Ref all = attribute("asyncio.tasks", "_scheduled_tasks");
-#else
-    Ref all = attribute("asyncio.tasks", "_all_tasks");
-#endif
-    if (!current_tasks_ || !all) return false;
-    listed_ = Ref::steal(PyObject_GetAttrString(all.get(), "data"));
-    unlist_ = Ref::steal(PyObject_GetAttrString(all.get(), "_remove"));
-    if (!listed_ || !unlist_ || !PyDict_Check(current_tasks_.get()) || !PyAnySet_Check(listed_.get()))
+    if (!current_tasks_) return false;
+    if (!PyDict_Check(current_tasks_.get())) {
+        PyErr_SetString(PyExc_ImportError, "asyncio keeps its current tasks in an unknown way");
         return false;
+    }
 #endif
-    return base_context_ && task_type_ && coroutine_type_ && task_names_ && eager_names_;
+    return base_context_ && task_type_ && coroutine_type_ && task_names_ && eager_names_ && empty_ &&
+           context_name_ && task_keywords_ && registry_.attach() && learn_cancel();
+}
+
+bool TaskPool::learn_cancel() {
+    auto e = make();
+    if (!e || !cancel_marks_.learn(e->task.get())) return false;
+    // A task is running now; this one ends, cancelled, when the loop comes to it.
+    return static_cast<bool>(
+        Ref::steal(core_->call_soon(e->step.get(), empty_.get(), e->context.get())));
 }
 
 void TaskPool::detach() {
     // asyncio.Runner has cancelled them all; what did not end even so goes with the loop.
     while (waiting_.next != &waiting_) RequestCoroutine::from(waiting_.next).let_go();
     if (spare_) discard();
+    registry_.detach();
     for (Ref* r :
          {&spare_context_, &loop_, &base_context_, &task_type_, &task_names_, &eager_names_, &coroutine_type_,
-          &current_tasks_, &enter_, &leave_, &register_, &unregister_, &listed_, &unlist_})
+          &current_tasks_, &enter_, &leave_, &empty_, &task_keywords_, &context_name_})
         r->reset();
+}
+
+// What calling the type does, less the dict that a call with keywords makes each time.
+Ref TaskPool::make_task(PyObject* coroutine, PyObject* context) {
+    auto* type = reinterpret_cast<PyTypeObject*>(task_type_.get());
+    Ref args = Ref::steal(PyTuple_Pack(1, coroutine));
+    PyObject* keywords = task_keywords_.get();
+    if (!args || PyDict_SetItem(keywords, context_name_.get(), context) < 0) return {};
+    Ref task = Ref::steal(type->tp_new(type, empty_.get(), nullptr));
+    if (task && type->tp_init(task.get(), args.get(), keywords) < 0) return {};
+    // The context and what is in it must not outlive the request.
+    if (PyDict_SetItem(keywords, context_name_.get(), Py_None) < 0) return {};
+    return task;
 }
 
 std::optional<TaskPool::Entry> TaskPool::make() {
@@ -100,33 +143,20 @@ std::optional<TaskPool::Entry> TaskPool::make() {
     e.coroutine = Ref::steal(RequestCoroutine::make(coroutine_type_.get(), *runner_));
     e.context = Ref::steal(PyContext_Copy(base_context_.get()));
     if (!e.coroutine || !e.context) return std::nullopt;
-    PyObject* args[] = {e.coroutine.get(), loop_.get(), e.context.get()};
     core_->capture = &e.step;
-    e.task = Ref::steal(PyObject_Vectorcall(task_type_.get(), args, 1, task_names_.get()));
+    registry_.quiet(true);
+    e.task = make_task(e.coroutine.get(), e.context.get());
+    registry_.quiet(false);
     core_->capture = nullptr;
     if (!e.task || !e.step) return std::nullopt;
-#if PY_VERSION_HEX < 0x030E0000
-    e.weakref = Ref::steal(PyWeakref_NewRef(e.task.get(), unlist_.get()));
-    if (!e.weakref) return std::nullopt;
-#endif
-    set_listed(e, false);
-    e.context_then.take(e.context.get());
+    e.token = registry_.token(e.task.get());
+    if (!e.token) return std::nullopt;
+    context_then_.take(e.context.get());
     return e;
 }
 
-void TaskPool::set_listed(Entry& e, bool on) {
-#if PY_VERSION_HEX >= 0x030E0000
-    Ref done = Ref::steal(PyObject_CallOneArg(on ? register_.get() : unregister_.get(), e.task.get()));
-    const bool ok = static_cast<bool>(done);
-#else
-    const bool ok =
-        (on ? PySet_Add(listed_.get(), e.weakref.get()) : PySet_Discard(listed_.get(), e.weakref.get())) >= 0;
-#endif
-    if (!ok) PyErr_WriteUnraisable(e.task.get());
-}
-
 void TaskPool::make_current(Entry& e) {
-    set_listed(e, true);
+    registry_.list(e.token.get());
 #if PY_VERSION_HEX >= 0x030E0000
     PyObject* args[] = {loop_.get(), e.task.get()};
     Ref done = Ref::steal(PyObject_Vectorcall(enter_.get(), args, 2, nullptr));
@@ -136,7 +166,7 @@ void TaskPool::make_current(Entry& e) {
 #endif
     if (!ok) PyErr_WriteUnraisable(e.task.get());
     current_ = true;
-    e.task_then.take(e.task.get());
+    task_then_.take(e.task.get());
 }
 
 void TaskPool::make_idle(Entry& e) {
@@ -154,16 +184,36 @@ void TaskPool::make_idle(Entry& e) {
 void TaskPool::settle() {
     if (!current_) return;
     make_idle(*spare_);
-    set_listed(*spare_, false);
+    registry_.unlist(spare_->token.get());
 }
 
 void TaskPool::discard() {
     settle();
     Entry e = std::move(*spare_);
     spare_.reset();
-    // Its coroutine has nothing to do and ends in the first step, so that it is not "destroyed but pending".
+    end(std::move(e));
+}
+
+// Its coroutine has nothing to do and ends in the first step, so that it is not "destroyed but pending".
+void TaskPool::end(Entry e) {
     Ref done = Ref::steal(PyObject_CallNoArgs(e.step.get()));
     if (!done) PyErr_WriteUnraisable(e.task.get());
+}
+
+// The handler waits: its task is asyncio's from here.
+void TaskPool::go_on(ExchangePtr x, Entry e, Ref yielded) {
+    made_.add();
+    RequestCoroutine& outer = RequestCoroutine::of(e.coroutine.get());
+    if (yielded.get() == Py_None && !core_->debug) {
+        // sleep(0): the task's own first step would find a bare yield and queue the second. The first is as
+        // good as the second, and is at hand.
+        outer.adopt(std::move(x), e.task, e.token, {});
+        Ref handle = Ref::steal(core_->call_soon(e.step.get(), empty_.get(), e.context.get()));
+        if (!handle) PyErr_WriteUnraisable(e.task.get());
+        return;
+    }
+    outer.adopt(std::move(x), e.task, e.token, std::move(yielded));
+    end(std::move(e));
 }
 
 void TaskPool::fail(asioserve::Exchange& x) {
@@ -200,27 +250,26 @@ void TaskPool::run(ExchangePtr x) {
         outcome = status == PYGEN_RETURN ? Outcome::returned(Ref::steal(given)) : Outcome::raised_now();
         clear(outer.inner);
         coroutine.reset();
-        if (!e.task_then.unchanged(e.task.get())) cancel_if_asked(e.task.get(), *outcome);
+        if (!task_then_.unchanged(e.task.get())) cancel_if_asked(e.task.get(), *outcome);
         outer.inner = runner_->finish(*x, *outcome).release();
     }
     // The task goes on by itself; or somebody has seen it, and must see it end.
-    if (yielded || !ablations_.pooled_task || !e.task_then.unchanged(e.task.get())) {
+    if (yielded || !ablations_.pooled_task || !task_then_.unchanged(e.task.get())) {
         make_idle(e);
         Entry used = std::move(e);
         spare_.reset();
+        Ref context = used.context;
         if (yielded) {
-            made_.add();
-            outer.adopt(std::move(x), used.task, std::move(yielded));
-        } else if (outcome) {
-            outer.conclude(used.task.get(), *outcome);
+            go_on(std::move(x), std::move(used), std::move(yielded));
+        } else {
+            if (outcome) outer.conclude(used.task.get(), *outcome);
+            end(std::move(used));
         }
-        Ref done = Ref::steal(PyObject_CallNoArgs(used.step.get()));
-        if (!done) PyErr_WriteUnraisable(used.task.get());
-        if (PyContext_Exit(used.context.get()) < 0) PyErr_WriteUnraisable(used.task.get());
+        if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(loop_.get());
         return;
     }
     if (PyContext_Exit(e.context.get()) < 0) PyErr_WriteUnraisable(e.task.get());
-    if (!e.context_then.unchanged(e.context.get())) discard();
+    if (!context_then_.unchanged(e.context.get())) discard();
 }
 // [3.3-pooled-task]
 

@@ -18,6 +18,7 @@
 #include "common/app/computation.hpp"
 #include "common/runner/counters.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
+#include "stage3_native_loop/task_registry.hpp"
 
 namespace stage {
 
@@ -36,9 +37,23 @@ class Snapshot {
     std::vector<char> bytes_;
 };
 
-/// A task that was asked to cancel and then ends by returning is a cancelled task to asyncio: so is its
-/// outcome.
-void cancel_if_asked(PyObject* task, asioserve::Outcome& outcome);
+/// Where a Task notes that cancel() was called, found by calling it on one: spares a look-up by name a
+/// request.
+class CancelMarks {
+  public:
+    /// Cancels `task`, which is not running, and sees what that changes.
+    bool learn(PyObject* task);
+    /// False: cancel() was not called, or was delivered and taken back. True: perhaps it was.
+    bool perhaps(PyObject* task) const noexcept;
+
+  private:
+    struct Mark {
+        Py_ssize_t offset;
+        unsigned char bits, clear;
+    };
+    PyTypeObject* type_ = nullptr;
+    std::vector<Mark> marks_;
+};
 
 /// What the bench takes away to see what it is worth (environment variable ASIOSERVE_ABLATE).
 struct Ablations {
@@ -71,6 +86,12 @@ class TaskPool {
     /// which saves a dict and a set operation each; whoever runs other code, or lets the GIL go, calls this
     /// first.
     void settle();
+    /// A task that was asked to cancel and then ends by returning is a cancelled task to asyncio: so is its
+    /// outcome.
+    void cancel_if_asked(PyObject* task, asioserve::Outcome& outcome) const;
+
+    /// A task that go_on() has let go has come to its end: what its death would do, done cheaper now.
+    void ended(PyObject* token) { registry_.unlist(token); }
 
     /// The tasks that wait, linked; asyncio itself holds a task only by what it waits for.
     TaskLink& waiting() noexcept { return waiting_; }
@@ -82,32 +103,39 @@ class TaskPool {
         asioserve::py::Ref coroutine;  ///< the RequestCoroutine that the task believes it runs
         asioserve::py::Ref context;
         asioserve::py::Ref task;
-        asioserve::py::Ref step;     ///< the caught first step
-        asioserve::py::Ref weakref;  ///< what asyncio.all_tasks() finds it by (to 3.13)
-        Snapshot task_then, context_then;
+        asioserve::py::Ref step;   ///< the caught first step
+        asioserve::py::Ref token;  ///< what the registry knows it by
     };
 
     std::optional<Entry> make();
     void make_current(Entry& e);
     void make_idle(Entry& e);
+    asioserve::py::Ref make_task(PyObject* coroutine, PyObject* context);
+    void go_on(asioserve::ExchangePtr x, Entry e, asioserve::py::Ref yielded);
     void discard();
-    void set_listed(Entry& e, bool on);
+    void end(Entry e);
+    bool learn_cancel();
     void spawn(asioserve::ExchangePtr x, PyObject* context, asioserve::py::Ref inner);
     void fail(asioserve::Exchange& x);
 
     Runner* runner_ = nullptr;
     asioloop::LoopCore* core_ = nullptr;
     Ablations ablations_;
+    TaskRegistry registry_;
+    CancelMarks cancel_marks_;
     asioserve::Counter made_;
     TaskLink waiting_;
     std::optional<Entry> spare_;
+    Snapshot task_then_, context_then_;  // the spare's
     bool current_ = false;  // the spare is the loop's current task
     asioserve::py::Ref spare_context_;
     Snapshot spare_context_then_;
 
     // asyncio's own, looked up once
     asioserve::py::Ref loop_, base_context_, task_type_, task_names_, eager_names_, coroutine_type_;
-    asioserve::py::Ref current_tasks_, enter_, leave_, register_, unregister_, listed_, unlist_;
+    asioserve::py::Ref current_tasks_, enter_, leave_;
+    asioserve::py::Ref empty_, task_keywords_;  // for making a Task without a dict of its own
+    asioserve::py::Ref context_name_;
 };
 
 }  // namespace stage

@@ -43,6 +43,40 @@ async def streams(): return body()
         });
 }
 
+TEST_F(RunnerContract, AllTasksShowsThoseThatWaitAndMayBeIteratedMeanwhile) {
+    run(R"(
+from asyncio import tasks as internals
+listed = getattr(internals, '_scheduled_tasks', None)
+if listed is None: listed = internals._all_tasks
+gate = asyncio.Event()
+async def waits(): return str(await gate.wait())
+async def sleeps():
+    await asyncio.sleep(0)
+    return 'slept'
+async def counts():
+    named = [t.get_coro().__name__ for t in asyncio.all_tasks()]
+    return f"{named.count('waits')} {named.count('sleeps')} {named.count('counts')}"
+async def child(): pass
+async def iterates():
+    mine = [asyncio.create_task(child()) for _ in range(50)]
+    await asyncio.gather(*mine)
+    for task in listed:
+        mine.clear()  # they die while the set is being iterated
+    return 'iterated'
+def opens(): gate.set()
+)",
+        [](Host& host) {
+            auto waiting = host.begin_many("waits", 5);
+            EXPECT_EQ(host.ask("counts"), ok("5 0 1"));
+            for (const Asked& a : host.begin_many("sleeps", 20)) EXPECT_EQ(a.wait(), ok("slept"));
+            EXPECT_EQ(host.ask("counts"), ok("5 0 1"));
+            EXPECT_EQ(host.ask("iterates"), ok("iterated"));
+            host.eval_on_loop("opens()");
+            for (const Asked& a : waiting) EXPECT_EQ(a.wait(), ok("True"));
+            EXPECT_EQ(host.ask("counts"), ok("0 0 1"));
+        });
+}
+
 TEST_F(RunnerContract, ATaskHasANameThatStays) {
     run(R"(
 async def named():

@@ -1,0 +1,35 @@
+// The set that asyncio.all_tasks() reads. To CPython 3.13 it is a WeakSet, whose add() is Python code that
+// every new task pays for, and whose removal is Python code that every dying task pays for: about a
+// microsecond together. While a registry is attached both are done here, on asyncio's own set.
+//
+// Threads: the loop's, GIL held.
+#pragma once
+
+#include "common/python/ref.hpp"
+
+namespace stage {
+
+class TaskRegistry {
+  public:
+    /// Takes over from asyncio. False with an exception set.
+    bool attach();
+    /// Gives add() back to asyncio. Tasks that are listed stay so until they die.
+    void detach();
+
+    /// While on, tasks that are being made do not list themselves.
+    void quiet(bool on) noexcept;
+    /// What list() and unlist() take for a task that was made while quiet, and that is not listed: to 3.13 a
+    /// weak reference. Null with an exception set.
+    asioserve::py::Ref token(PyObject* task);
+    /// all_tasks() shows the task. An error is reported, not raised.
+    void list(PyObject* token);
+    /// all_tasks() does not show it.
+    void unlist(PyObject* token);
+
+  private:
+    struct Set;
+    Set* set_ = nullptr;               // owned by the functions made for it, which may outlive us
+    asioserve::py::Ref add_, unlist_;  // to 3.13: that function; from 3.14: asyncio's own two
+};
+
+}  // namespace stage
