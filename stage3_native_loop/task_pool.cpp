@@ -52,7 +52,8 @@ bool CancelMarks::learn(PyObject* task) {
     for (std::size_t i = sizeof(PyObject); i < size; ++i) {
         const auto bits = static_cast<unsigned char>(bytes[i] ^ before[i]);
         if (bits != 0)
-            marks_.push_back({static_cast<Py_ssize_t>(i), bits, static_cast<unsigned char>(before[i] & bits)});
+            marks_.push_back(
+                {static_cast<Py_ssize_t>(i), bits, static_cast<unsigned char>(before[i] & bits)});
     }
     return true;
 }
@@ -110,8 +111,7 @@ bool TaskPool::learn_cancel() {
     auto e = make();
     if (!e || !cancel_marks_.learn(e->task.get())) return false;
     // A task is running now; this one ends, cancelled, when the loop comes to it.
-    return static_cast<bool>(
-        Ref::steal(core_->call_soon(e->step.get(), empty_.get(), e->context.get())));
+    return static_cast<bool>(Ref::steal(core_->call_soon(e->step.get(), empty_.get(), e->context.get())));
 }
 
 void TaskPool::detach() {

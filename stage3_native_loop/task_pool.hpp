@@ -127,7 +127,7 @@ class TaskPool {
     TaskLink waiting_;
     std::optional<Entry> spare_;
     Snapshot task_then_, context_then_;  // the spare's
-    bool current_ = false;  // the spare is the loop's current task
+    bool current_ = false;               // the spare is the loop's current task
     asioserve::py::Ref spare_context_;
     Snapshot spare_context_then_;
 

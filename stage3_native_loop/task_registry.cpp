@@ -75,9 +75,8 @@ struct TaskRegistry::Set {
     // A weak reference's callback. While somebody iterates the set its size must not change.
     static PyObject* forget(PyObject* capsule, PyObject* token) {
         Set& set = *of(capsule);
-        const int failed = PySet_GET_SIZE(set.iterating.get()) > 0
-                               ? PyList_Append(set.removals.get(), token)
-                               : PySet_Discard(set.data.get(), token);
+        const int failed = PySet_GET_SIZE(set.iterating.get()) > 0 ? PyList_Append(set.removals.get(), token)
+                                                                   : PySet_Discard(set.data.get(), token);
         return failed < 0 ? nullptr : new_reference(Py_None);
     }
 
