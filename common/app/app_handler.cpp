@@ -309,7 +309,7 @@ Routed AppHandler::route(Exchange& x) {
     const RequestHead& head = x.head();
     const auto answer = [&x](const AnswerView& view) { x.answer(view); };
     if (!shared.pages.empty() && (head.method_id == Method::get || head.method_id == Method::head)) {
-        if (const auto page = shared.pages.find(std::string(head.path)); page != shared.pages.end()) {
+        if (const auto page = shared.pages.find(head.path); page != shared.pages.end()) {
             const auto [type, body] = page->second();
             answer(AnswerView{200, type, body, {}});
             return {};

@@ -27,6 +27,8 @@ enum class Phase : std::uint8_t {
 };
 
 struct Note {
+    Note() noexcept {}  // NOLINT(modernize-use-equals-default): = default would zero the captures
+
     const RoutePlan* route = nullptr;  ///< null where no route has the path
     PyObject* request = nullptr;       ///< owned: the asioserve.Request, once somebody wanted it
     PyObject* native = nullptr;        ///< owned: the _asioserve.Request in it
@@ -37,8 +39,11 @@ struct Note {
     Phase phase = Phase::endpoint;
     BodyMode body = BodyMode::ignore;  ///< what the connection was told
     bool decoded = false;              ///< the path had %XX in it: the captures have to be taken anew
-    /// What the parameters of the path are, unless `decoded` or the route has too many of them.
-    std::array<std::string_view, Plan::most_captures> captures{};
+    union {                            // not zeroed: most routes have none
+        /// What the parameters of the path are, unless `decoded` or the route has too many of them. As many
+        /// as the route's pattern has.
+        std::array<std::string_view, Plan::most_captures> captures;
+    };
 
     /// Lets go of what it owns. Safe to call twice.
     void release() noexcept ASIOSERVE_REQUIRES(py::gil) {

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "common/app/header_list.hpp"
+#include "common/app/json_writer.hpp"
 
 namespace asioserve::app {
 
@@ -40,6 +41,13 @@ py::Ref encode(const Plan& plan, PyObject* value) ASIOSERVE_REQUIRES(py::gil) {
 
 Replied reply_json(const Plan& plan, int status, PyObject* value, AnswerSink answer)
     ASIOSERVE_REQUIRES(py::gil) {
+    {
+        JsonWriter writer;
+        if (const std::string_view text = writer.write(value); !text.empty()) [[likely]] {
+            send(status, json_type, text, answer);
+            return Replied::answered;
+        }
+    }
     const py::Ref bytes = encode(plan, value);
     if (!bytes) return Replied::raised;
     send(status, json_type, view_of(bytes.get()), answer);

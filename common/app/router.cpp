@@ -22,8 +22,7 @@ void MethodSet::add(std::string_view method) {
     if (const Method id = id_of(method); id != Method::other) known_ |= 1u << static_cast<unsigned>(id);
 }
 
-bool MethodSet::has(Method id, std::string_view method) const noexcept {
-    if (id != Method::other) return (known_ >> static_cast<unsigned>(id) & 1u) != 0;
+bool MethodSet::has_name(std::string_view method) const noexcept {
     return std::find(names_.begin(), names_.end(), method) != names_.end();
 }
 
@@ -33,43 +32,53 @@ void Router::add(std::string path, const std::vector<std::string>& methods) {
     Entry& entry = *routes_.back();
     for (const std::string& m : methods) entry.methods.add(m);
     most_captures_ = std::max(most_captures_, entry.pattern.names().size());
-    if (entry.pattern.is_static())
-        static_[entry.pattern.text()].push_back(number);
-    else if (const std::string_view segment = entry.pattern.first_segment(); !segment.empty())
+    std::vector<std::string_view> captures(most_captures_);
+    if (entry.pattern.is_static()) {
+        const std::string_view text = entry.pattern.text();
+        Numbers& numbers = static_[text];
+        if (numbers.empty())
+            each_candidate(text, [&](std::uint32_t earlier) {
+                if (matches(earlier, text, captures)) numbers.push_back(earlier);
+                return false;
+            });
+        numbers.push_back(number);
+        return;
+    }
+    if (const std::string_view segment = entry.pattern.first_segment(); !segment.empty())
         by_segment_[segment].push_back(number);
     else
         any_segment_.push_back(number);
+    for (PathTable::Entry& fixed : static_.entries())
+        if (matches(number, fixed.key, captures)) fixed.numbers.push_back(number);
+}
+
+template <class Visit>
+[[gnu::noinline]] void Router::each_candidate(std::string_view path, Visit visit) const {
+    static const Numbers none;
+    const Numbers* in_segment = nullptr;
+    if (path.size() > 1)
+        in_segment = by_segment_.find(path.substr(1, std::min(path.find('/', 1), path.size()) - 1));
+    const Numbers& a = in_segment == nullptr ? none : *in_segment;
+    const Numbers& b = any_segment_;
+    // Two ascending lists, merged: each pattern is in one of them.
+    for (auto x = a.begin(), y = b.begin(); x != a.end() || y != b.end();) {
+        const bool first = y == b.end() || (x != a.end() && *x < *y);
+        if (visit(first ? *x++ : *y++)) return;
+    }
 }
 
 template <class Visit>
 void Router::each_match(std::string_view path, std::span<std::string_view> captures, Visit visit) const {
-    static const Numbers none;
-    const auto fixed = static_.find(path);
-    const Numbers& a = fixed == static_.end() ? none : fixed->second;
-    const Numbers* patterns = &none;
-    if (!by_segment_.empty() && path.size() > 1) {
-        const auto bucket = by_segment_.find(path.substr(1, std::min(path.find('/', 1), path.size()) - 1));
-        if (bucket != by_segment_.end()) patterns = &bucket->second;
-    }
-    const Numbers& b = *patterns;
-    const Numbers& c = any_segment_;
-    static constexpr std::uint32_t end = ~0u;
-    const auto at = [](const Numbers& n, std::size_t i) { return i < n.size() ? n[i] : end; };
-    // Three ascending lists, merged: each route is in one of them.
-    for (std::size_t i = 0, j = 0, k = 0;;) {
-        const std::uint32_t x = at(a, i);
-        const std::uint32_t y = at(b, j);
-        const std::uint32_t z = at(c, k);
-        const std::uint32_t first = std::min({x, y, z});
-        if (first == end) return;
-        if (first == x) {
-            ++i;
-        } else {
-            first == y ? ++j : ++k;
-            if (!routes_[first]->pattern.match(path, captures)) continue;
+    if (const Numbers* all = static_.find(path)) {
+        // Which patterns have this path too has been found out when they were added.
+        for (const std::uint32_t number : *all) {
+            if (!routes_[number]->pattern.is_static()) matches(number, path, captures);
+            if (visit(number)) return;
         }
-        if (visit(first)) return;
+        return;
     }
+    each_candidate(path,
+                   [&](std::uint32_t number) { return matches(number, path, captures) && visit(number); });
 }
 
 Found Router::find_exact(Method id, std::string_view method, std::string_view path,
@@ -88,6 +97,17 @@ Found Router::find_exact(Method id, std::string_view method, std::string_view pa
 
 Found Router::find(Method id, std::string_view method, std::string_view path,
                    std::span<std::string_view> captures) const noexcept {
+    // Nearly all requests: a path without parameters, whose first route has the method.
+    if (const Numbers* all = static_.find(path)) {
+        const Entry& first = *routes_[all->front()];
+        if (first.pattern.is_static() && first.methods.has(id, method))
+            return {Found::What::route, all->front()};
+    }
+    return find_any(id, method, path, captures);
+}
+
+Found Router::find_any(Method id, std::string_view method, std::string_view path,
+                       std::span<std::string_view> captures) const noexcept {
     Found found = find_exact(id, method, path, captures);
     if (found.what == Found::What::wrong_method && id == Method::head)
         found = find_exact(Method::get, "GET", path, captures);

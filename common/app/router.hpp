@@ -9,9 +9,9 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "common/app/path_table.hpp"
 #include "common/app/pattern.hpp"
 #include "common/runner/exchange.hpp"
 
@@ -23,7 +23,9 @@ class MethodSet {
     /// Adds a method in upper case.
     void add(std::string_view method);
     /// Whether it is among them.
-    bool has(Method id, std::string_view method) const noexcept;
+    bool has(Method id, std::string_view method) const noexcept {
+        return id != Method::other ? (known_ >> static_cast<unsigned>(id) & 1u) != 0 : has_name(method);
+    }
     /// In the order of add().
     const std::vector<std::string>& names() const noexcept { return names_; }
 
@@ -31,6 +33,8 @@ class MethodSet {
     static Method id_of(std::string_view method) noexcept;
 
   private:
+    bool has_name(std::string_view method) const noexcept;
+
     std::uint32_t known_ = 0;  // a bit per Method
     std::vector<std::string> names_;
 };
@@ -77,7 +81,7 @@ class Router {
         Pattern pattern;
         MethodSet methods;
     };
-    using Numbers = std::vector<std::uint32_t>;
+    using Numbers = PathTable::Numbers;
 
     // Calls visit(number) for every route that has the path, in the order of declaration, until it says true.
     template <class Visit>
@@ -85,11 +89,21 @@ class Router {
     Found find_exact(Method id, std::string_view method, std::string_view path,
                      std::span<std::string_view> captures) const noexcept;
 
-    // unique_ptr: the keys of the maps point into the patterns' text.
+    Found find_any(Method id, std::string_view method, std::string_view path,
+                   std::span<std::string_view> captures) const noexcept;
+    // The routes with a pattern that may have the path: those of its first segment, and those of any.
+    template <class Visit>
+    void each_candidate(std::string_view path, Visit visit) const;
+    bool matches(std::uint32_t number, std::string_view path,
+                 std::span<std::string_view> captures) const noexcept {
+        return routes_[number]->pattern.match(path, captures);
+    }
+
+    // unique_ptr: the keys of the tables point into the patterns' text.
     std::vector<std::unique_ptr<Entry>> routes_;
-    std::unordered_map<std::string_view, Numbers> static_;      // by whole path
-    std::unordered_map<std::string_view, Numbers> by_segment_;  // patterns by their first segment
-    Numbers any_segment_;                                       // patterns whose first segment is not fixed
+    PathTable static_;      // by whole path: all routes that have it, patterns too
+    PathTable by_segment_;  // patterns by their first segment
+    Numbers any_segment_;   // patterns whose first segment is not fixed
     std::size_t most_captures_ = 0;
 };
 

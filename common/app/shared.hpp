@@ -7,9 +7,11 @@
 #include "common/python/ref.hpp"
 
 #include <atomic>
+#include <functional>
+#include <map>
 #include <memory>
+#include <string>
 #include <thread>
-#include <unordered_map>
 
 #include "common/app/app_handler.hpp"
 #include "common/app/plan.hpp"
@@ -58,7 +60,7 @@ struct Shared {
     /// See AppHandler::attach.
     AppHandler::ExitBy exit_by;
     /// Answered without Python, by path.
-    std::unordered_map<std::string, AppHandler::NativePage> pages;
+    std::map<std::string, AppHandler::NativePage, std::less<>> pages;
     std::atomic<Runner*> runner{nullptr};      ///< any thread
     std::atomic<std::thread::id> io_thread{};  ///< any thread; route() writes it
 };

@@ -47,39 +47,36 @@ std::string quoted(std::string_view text) {
     return out;
 }
 
+// The captures point into what dies here: they are taken anew when they are needed.
+[[gnu::noinline]] Found find_decoded(const Plan& plan, const RequestHead& head) {
+    const std::string path = decoded(head);
+    std::vector<std::string_view> captures(plan.router.most_captures());
+    return find(plan, head, path, captures);
+}
+
+[[gnu::noinline]] Verdict verdict_without_route(const Plan& plan, const RequestHead& head, Found found) {
+    if (found.what == Found::What::wrong_method)
+        return head.method_id == Method::options ? Verdict::options : Verdict::wrong_method;
+    if (!plan.redirect_slashes || head.path == "/" || !head.path.starts_with('/')) return Verdict::not_found;
+    const std::string other = percent_decode(other_spelling(head.path));
+    std::vector<std::string_view> captures(plan.router.most_captures());
+    return !other.empty() && find(plan, head, other, captures).what != Found::What::nothing
+               ? Verdict::redirect
+               : Verdict::not_found;
+}
+
 }  // namespace
 
 void match(const Plan& plan, Exchange& x, Note& note) {
     const RequestHead& head = x.head();
-    const Router& router = plan.router;
-    Found found;
-    std::string path;
-    std::vector<std::string_view> many;
-    note.decoded = head.path.find('%') != head.path.npos;
-    if (!note.decoded && router.most_captures() <= Plan::most_captures) [[likely]] {
-        found = find(plan, head, head.path, note.captures);
-    } else {
-        // The captures point into what dies here: they are taken anew when they are needed.
-        path = decoded(head);
-        many.resize(router.most_captures());
-        found = find(plan, head, path, many);
-        note.decoded = true;
-    }
-    if (found.what == Found::What::route) {
+    note.decoded = head.path.find('%') != head.path.npos || plan.router.most_captures() > Plan::most_captures;
+    const Found found = note.decoded ? find_decoded(plan, head) : find(plan, head, head.path, note.captures);
+    if (found.what == Found::What::route) [[likely]] {
         note.route = &plan.routes[found.route];
         note.verdict = Verdict::route;
-        return;
+    } else {
+        note.verdict = verdict_without_route(plan, head, found);
     }
-    if (found.what == Found::What::wrong_method) {
-        note.verdict = head.method_id == Method::options ? Verdict::options : Verdict::wrong_method;
-        return;
-    }
-    note.verdict = Verdict::not_found;
-    if (!plan.redirect_slashes || head.path == "/" || !head.path.starts_with('/')) return;
-    const std::string other = percent_decode(other_spelling(head.path));
-    many.resize(router.most_captures());
-    if (!other.empty() && find(plan, head, other, many).what != Found::What::nothing)
-        note.verdict = Verdict::redirect;
 }
 
 std::string allow_of_405(const Plan& plan, const RequestHead& head) {

@@ -25,10 +25,10 @@ void Memory::claim_thread() noexcept {
 HttpExchange* Memory::make_exchange() {
     ++live_;
     if (!free_) return new HttpExchange(*this);
-    HttpExchange* x = free_;
-    free_ = x->next;
+    Free* const room = free_;
+    free_ = room->next;
     --free_count_;
-    return new (x) HttpExchange(*this);
+    return new (static_cast<void*>(room)) HttpExchange(*this);
 }
 
 void Memory::recycle(HttpExchange* x) noexcept {
@@ -38,9 +38,7 @@ void Memory::recycle(HttpExchange* x) noexcept {
         ::operator delete(static_cast<void*>(x));
         return;
     }
-    x = new (x) HttpExchange(*this);  // cheap, and makes `next` a live member again
-    x->next = free_;
-    free_ = x;
+    free_ = new (static_cast<void*>(x)) Free{free_};
     ++free_count_;
 }
 
@@ -85,11 +83,7 @@ void Memory::abandon() noexcept {
 }
 
 Memory::~Memory() {
-    while (free_) {
-        HttpExchange* x = std::exchange(free_, free_->next);
-        x->~HttpExchange();
-        ::operator delete(static_cast<void*>(x));
-    }
+    while (free_) ::operator delete(static_cast<void*>(std::exchange(free_, free_->next)));
 }
 
 }  // namespace asioserve::http

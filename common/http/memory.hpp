@@ -57,8 +57,13 @@ class Memory {
     void reap_returned() noexcept;
     void recycle(HttpExchange* x) noexcept;
 
+    // What is left of an exchange in the free list: nothing but its room.
+    struct Free {
+        Free* next;
+    };
+
     const std::uint64_t id_;
-    HttpExchange* free_ = nullptr;
+    Free* free_ = nullptr;
     std::size_t free_count_ = 0;
     std::size_t live_ = 0;
     std::atomic<bool> has_returned_{false};

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace asioserve::http {
@@ -34,17 +35,51 @@ inline constexpr auto lower = [] {
     return t;
 }();
 
-/// Whether all bytes are of class `c`.
+/// The classes that eight bytes have in common.
+inline std::uint8_t classes_of_eight(const char* at) noexcept {
+    const auto of = [at](int i) { return char_classes[static_cast<unsigned char>(at[i])]; };
+    return static_cast<std::uint8_t>(of(0) & of(1) & of(2) & of(3) & of(4) & of(5) & of(6) & of(7));
+}
+
+/// Whether all bytes are of class `c`. Eight at a time, the last ones perhaps twice.
 inline bool all(std::string_view text, std::uint8_t c) noexcept {
+    if (const std::size_t n = text.size(); n >= 8) {
+        for (std::size_t i = 0; i + 8 < n; i += 8)
+            if (!(classes_of_eight(text.data() + i) & c)) return false;
+        return classes_of_eight(text.data() + n - 8) & c;
+    }
     for (const char x : text)
         if (!(char_classes[static_cast<unsigned char>(x)] & c)) return false;
     return true;
+}
+
+/// Puts the letters of ASCII among the bytes of a word at `at` into lower case, without looking at each.
+template <class Word>
+void lower_case_word(char* at) noexcept {
+    constexpr auto each = static_cast<Word>(0x0101010101010101);
+    constexpr auto high = static_cast<Word>(0x80 * each);
+    Word word;
+    std::memcpy(&word, at, sizeof word);
+    // Seven bits of each byte, so that no sum carries into the next one; bit 7 of the sums compares.
+    const Word seven = word & static_cast<Word>(~high);
+    const auto from_a = static_cast<Word>(seven + static_cast<Word>((0x80 - 'A') * each));
+    const auto behind_z = static_cast<Word>(seven + static_cast<Word>((0x7f - 'Z') * each));
+    word |= static_cast<Word>(((from_a ^ behind_z) & ~word & high) >> 2);
+    std::memcpy(at, &word, sizeof word);
 }
 
 }  // namespace detail
 
 /// In place.
 inline void lower_case(char* text, std::size_t n) noexcept {
+    if (n >= 8) {
+        for (std::size_t i = 0; i + 8 < n; i += 8) detail::lower_case_word<std::uint64_t>(text + i);
+        return detail::lower_case_word<std::uint64_t>(text + n - 8);  // some of it for the second time
+    }
+    if (n >= 4) {
+        detail::lower_case_word<std::uint32_t>(text);
+        return detail::lower_case_word<std::uint32_t>(text + n - 4);
+    }
     for (std::size_t i = 0; i < n; ++i) text[i] = detail::lower[static_cast<unsigned char>(text[i])];
 }
 

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/app/json_writer.hpp"
 #include "common/python/errors.hpp"
 #include "tests/common/app/harness.hpp"
 
@@ -109,6 +110,12 @@ PYBIND11_EMBEDDED_MODULE(_harness, m) {
             return list;
         });
     m.def("alive", [] { return TestExchange::alive(); });
+    m.def("write_json", [](const pb::handle& value) {
+        py::gil.assert_held();
+        // On the heap, so that a sanitizer sees a step beyond its end.
+        const auto writer = std::make_unique<JsonWriter>();
+        return pb::bytes(std::string(writer->write(value.ptr())));
+    });
 }
 
 namespace {
@@ -168,7 +175,7 @@ int main(int argc, char** argv) {
     path.attr("insert")(0, TEST_PACKAGES);
     pybind11::list kept;
     for (const char* name :
-         {"cases_golden", "cases_results", "cases_requests", "cases_streams", "cases_failures"})
+         {"cases_golden", "cases_results", "cases_json", "cases_requests", "cases_streams", "cases_failures"})
         asioserve::app::test::register_cases(name, kept);
     return RUN_ALL_TESTS();
 }
