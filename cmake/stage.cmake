@@ -45,7 +45,12 @@ function(asioserve_gtest name)
     cmake_parse_arguments(T "" "" "LABELS;SOURCES;LIBS" ${ARGN})
     asioserve_program(${name} ${T_SOURCES})
     target_link_libraries(${name} PRIVATE ${T_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
-    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${T_LABELS}" TIMEOUT 60)
+    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 60)
+    # gtest_discover_tests would take all labels but the first for names of properties.
+    set(labels ${CMAKE_CURRENT_BINARY_DIR}/${name}_labels.cmake)
+    file(CONFIGURE OUTPUT ${labels} CONTENT
+        "if(@name@_TESTS)\n  set_tests_properties(\${@name@_TESTS} PROPERTIES LABELS \"@T_LABELS@\")\nendif()\n" @ONLY)
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${labels})
 endfunction()
 
 add_subdirectory(${ASIOSERVE_ROOT}/common ${CMAKE_BINARY_DIR}/common)

@@ -83,7 +83,14 @@ _CONTROLS = (
         ("{bin}/floor_server", "--port", "0", "--no-parser"),
         answers_hello_only=True,
     ),
-    Server("fake", "fake runner", "control", ("{bin}/fake_server", "--port", "0"), answers_hello_only=True),
+    Server(
+        "fake",
+        "fake runner",
+        "control",
+        ("{bin}/fake_server", "--port", "0"),
+        answers_hello_only=True,
+        idle_arguments=("--timeout-keep-alive", "3600"),
+    ),
 )
 
 _STAGES = (

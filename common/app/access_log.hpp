@@ -13,7 +13,4 @@ namespace asioserve::app {
 /// answer's last.
 std::string access_line(const http::AccessRecord& record);
 
-/// "OK" of 200; empty for codes without a registered phrase.
-std::string_view reason_phrase(int status) noexcept;
-
 }  // namespace asioserve::app

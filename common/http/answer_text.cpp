@@ -136,7 +136,7 @@ std::string_view reason_phrase(int status) noexcept {
         case 421:
             return "Misdirected Request";
         case 422:
-            return "Unprocessable Entity";
+            return "Unprocessable Content";
         case 423:
             return "Locked";
         case 424:

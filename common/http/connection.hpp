@@ -1,6 +1,6 @@
 // One connection: reads requests, starts exchanges, sends answers in the order of the requests.
 //
-// What happens within a turn of the loop: a read completes, on_read() parses and starts what came, answers
+// What happens within a turn of the loop: a read completes, read() parses and starts what came, answers
 // gather in `out_`; at the end of the turn, turn() sends and settles what follows. A read is armed only
 // there, so that one busy peer cannot keep the turn from ending. Nothing here calls itself again through a
 // handler: an answer that is given inside Runner::start only leaves its bytes and a note. Threads: I/O
@@ -106,7 +106,19 @@ class Connection {
     /// What the deadline of the reading side means.
     enum class Wait : std::uint8_t { nothing, idle, head, body, watch, linger };
 
-    // reading
+    // taking requests out of what was read, in their order: connection.cpp
+    void touch();
+    void advance();
+    bool step();
+    bool step_head();
+    bool resumable() const noexcept;
+    RequestParser::Event feed(HttpExchange& x);
+    bool may_start(const HttpExchange& x) const noexcept;
+    void start_request();
+    void enqueue(HttpExchange& x);
+    void refuse(int status, std::string_view reason, Broken why);
+
+    // reading: connection_in.cpp
     struct ReadHandler;
     void on_readable(const asio::error_code& ec);
     void on_end_of_input();
@@ -115,40 +127,33 @@ class Connection {
     void drop_idle_buffer();
     void drop_buffer();
     void watch_for_reset();
-    void touch();
     std::uint64_t body_remaining() const noexcept;
-    void advance();
-    bool step();
-    bool step_head();
+
+    // bodies: connection_body.cpp
     bool step_collect();
     bool step_stream();
     bool step_drop();
-    RequestParser::Event feed(HttpExchange& x);
-    bool may_start(const HttpExchange& x) const noexcept;
-    void start_request();
-    void start_collected();
     void collect(HttpExchange& x, std::string_view piece);
     void begin_body(HttpExchange& x, Phase phase);
     void end_body();
     void send_continue(HttpExchange& x);
-    void refuse(int status, std::string_view reason, Broken why);
-    void enqueue(HttpExchange& x);
-    bool resumable() const noexcept;
-    bool unsettled() const noexcept;
+
+    // waiting: connection_waits.cpp
     Read next_read();
     Read wait_for_body();
     Read watch();
     Read rest();
     void await(Wait what, Millis deadline);
+    void set_deadline();
 
-    // writing
+    // sending and closing: connection_out.cpp
+    bool unsettled() const noexcept;
     void pop_finished();
     void send();
     void arm_write();
     void on_writable(const asio::error_code& ec);
     void settle();
     void finish_close();
-    void set_deadline();
 
     HttpExchange* body_exchange() noexcept { return static_cast<HttpExchange*>(body_of_.get()); }
 
@@ -176,8 +181,6 @@ class Connection {
     Phase phase_ = Phase::head;
     Wait wait_ = Wait::nothing;
     bool reading_ = false;  ///< a read, or a wait for one, is armed
-    bool waiting_without_buffer_ = false;
-    bool returning_buffer_ = false;
     bool write_armed_ = false;
     bool advancing_ = false;
     bool in_turn_ = false;

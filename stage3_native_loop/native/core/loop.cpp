@@ -125,7 +125,8 @@ bool LoopCore::run() {
             io_->poll();
             breathe();
         }
-        ok = expire_timers() && run_ready();
+        expire_timers();
+        ok = run_ready();
         if (ok && hook_) hook_->run_deferred();
         if (stopping_) break;
     }
@@ -177,8 +178,8 @@ void LoopCore::arm_timer() {
     });
 }
 
-bool LoopCore::expire_timers() {
-    if (timers_.empty()) return true;
+void LoopCore::expire_timers() {
+    if (timers_.empty()) return;
     const double now = time();
     while (!timers_.empty() && timers_.head().when <= now) {
         PyObject* h = timers_.pop();
@@ -190,7 +191,6 @@ bool LoopCore::expire_timers() {
             ready_.push({h, nullptr, false});
         }
     }
-    return true;
 }
 
 bool LoopCore::run_ready() {

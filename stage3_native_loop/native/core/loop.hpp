@@ -150,7 +150,7 @@ class LoopCore {
     void wait();
     void breathe();
     void arm_timer();
-    bool expire_timers();
+    void expire_timers();
     bool run_ready();
     bool run_handle(PyObject* handle);
     bool report(PyObject* handle);

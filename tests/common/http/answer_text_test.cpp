@@ -14,6 +14,7 @@ TEST(AnswerText, WritesDatesOfTheStandard) {
 
 TEST(AnswerText, KnowsReasonsAndLivesWithoutThem) {
     EXPECT_EQ(reason_phrase(404), "Not Found");
+    EXPECT_EQ(reason_phrase(422), "Unprocessable Content");  // RFC 9110; "Entity" before it
     EXPECT_EQ(reason_phrase(299), "");
     BlockPool pool;
     OutBuffer out;
