@@ -118,10 +118,10 @@ char* JsonWriter::object(char* to, PyObject* v, unsigned levels) const noexcept 
     Py_ssize_t at = 0;
     PyObject* key = nullptr;
     PyObject* item = nullptr;
-    bool first = true;
-    while (PyDict_Next(v, &at, &key, &item) != 0) {
-        if (!first) *to++ = ',';
-        first = false;
+    // By their count: the call that finds no further pair is spared.
+    const Py_ssize_t count = PyDict_GET_SIZE(v);
+    for (Py_ssize_t i = 0; i < count && PyDict_Next(v, &at, &key, &item) != 0; ++i) {
+        if (i != 0) *to++ = ',';
         if (!PyUnicode_CheckExact(key)) return nullptr;
         to = text(to, key);
         if (to == nullptr) return nullptr;

@@ -10,6 +10,7 @@ namespace asioserve::http {
 namespace {
 
 constexpr std::string_view server_line = "server: asioserve\r\n";
+constexpr std::size_t most_fixed = 160;  // a status line, the longest fixed fields, and numbers
 
 char* put(char* to, std::string_view text) noexcept {
     if (text.empty()) return to;
@@ -19,6 +20,26 @@ char* put(char* to, std::string_view text) noexcept {
 
 char* put_number(char* to, std::uint64_t n) noexcept {
     return std::to_chars(to, to + 20, n).ptr;
+}
+
+char* put_type(char* to, std::string_view type) noexcept {
+    to = put(to, "content-type: ");
+    to = put(to, type);
+    return put(to, "\r\n");
+}
+
+char* put_length(char* to, std::uint64_t length) noexcept {
+    to = put(to, "content-length: ");
+    to = put_number(to, length);
+    return put(to, "\r\n");
+}
+
+char* put_end(char* to, AnswerText::Connection connection) noexcept {
+    if (connection == AnswerText::Connection::close)
+        to = put(to, "connection: close\r\n");
+    else if (connection == AnswerText::Connection::keep_alive)
+        to = put(to, "connection: keep-alive\r\n");
+    return put(to, "\r\n");
 }
 
 /// Fields of the app that the connection writes itself, or must not let through.
@@ -249,9 +270,8 @@ HeaderNotes AnswerText::look_at(std::span<const Header> headers) noexcept {
 
 void AnswerText::write(OutBuffer& out, BlockPool& pool, const Head& head, const HeaderNotes& notes,
                        std::string_view body) {
-    // 160: a status line, the longest fixed fields, and numbers.
-    const std::size_t room =
-        ok_.size() + 160 + head.content_type.size() + notes.bytes + head.told_length.size() + body.size();
+    const std::size_t room = ok_.size() + most_fixed + head.content_type.size() + notes.bytes +
+                             head.told_length.size() + body.size();
     char* const begin = out.reserve(pool, room);
     char* to = begin;
     const bool usual = !notes.date && !notes.server;
@@ -271,11 +291,7 @@ void AnswerText::write(OutBuffer& out, BlockPool& pool, const Head& head, const 
             to = put(to, extra_);
         }
     }
-    if (!head.content_type.empty() && !notes.content_type) {
-        to = put(to, "content-type: ");
-        to = put(to, head.content_type);
-        to = put(to, "\r\n");
-    }
+    if (!head.content_type.empty() && !notes.content_type) to = put_type(to, head.content_type);
     for (const Header& h : head.headers) {
         if (is_ours(h.name)) continue;
         to = put(to, h.name);
@@ -288,18 +304,23 @@ void AnswerText::write(OutBuffer& out, BlockPool& pool, const Head& head, const 
         to = put(to, head.told_length);
         to = put(to, "\r\n");
     } else if (head.framing == Framing::length) {
-        to = put(to, "content-length: ");
-        to = put_number(to, head.length);
-        to = put(to, "\r\n");
+        to = put_length(to, head.length);
     } else if (head.framing == Framing::chunked) {
         to = put(to, "transfer-encoding: chunked\r\n");
     }
-    if (head.connection == Connection::close)
-        to = put(to, "connection: close\r\n");
-    else if (head.connection == Connection::keep_alive)
-        to = put(to, "connection: keep-alive\r\n");
-    to = put(to, "\r\n");
-    if (!body.empty()) to = put(to, body);
+    to = put_end(to, head.connection);
+    to = put(to, body);
+    out.commit(static_cast<std::size_t>(to - begin));
+}
+
+void AnswerText::write_ok(OutBuffer& out, BlockPool& pool, std::string_view content_type,
+                          Connection connection, std::string_view body) {
+    char* const begin = out.reserve(pool, ok_.size() + most_fixed + content_type.size() + body.size());
+    char* to = put(begin, ok_);
+    if (!content_type.empty()) to = put_type(to, content_type);
+    to = put_length(to, body.size());
+    to = put_end(to, connection);
+    to = put(to, body);
     out.commit(static_cast<std::size_t>(to - begin));
 }
 

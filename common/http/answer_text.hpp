@@ -75,6 +75,10 @@ class AnswerText {
     void write(OutBuffer& out, BlockPool& pool, const Head& head, const HeaderNotes& notes,
                std::string_view body);
 
+    /// The same for what nearly all answers are: a 200 with a type (or none) and a whole body.
+    void write_ok(OutBuffer& out, BlockPool& pool, std::string_view content_type, Connection connection,
+                  std::string_view body);
+
     /// To be called when time has passed; costs a clock read, and the text once a second.
     void update(std::time_t now) {
         if (now != at_) compose(now);

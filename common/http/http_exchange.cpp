@@ -60,6 +60,19 @@ bool HttpExchange::sends_directly(std::string_view bytes) const noexcept {
 
 void HttpExchange::answer(const AnswerView& answer) {
     if (!connection_ || done_ || begun_) return;
+    if (answer.status == 200 && answer.headers.empty() && lines_.method_id != Method::head &&
+        answer.body.size() < direct_bytes) [[likely]] {
+        status_ = 200;
+        sent_bytes_ = answer.body.size();
+        const AnswerText::Connection connection = decide_connection(false);
+        connection_->core().text().write_ok(connection_->out_for(*this), memory_.blocks, answer.content_type,
+                                            connection, answer.body);
+        return complete();
+    }
+    answer_unusual(answer);
+}
+
+void HttpExchange::answer_unusual(const AnswerView& answer) {
     const HeaderNotes notes = answer.headers.empty() ? HeaderNotes{} : AnswerText::look_at(answer.headers);
     status_ = answer.status;
     AnswerText::Head head{.status = answer.status,

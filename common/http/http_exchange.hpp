@@ -47,6 +47,7 @@ class HttpExchange final : public Exchange {
     void dispose() noexcept override { memory_.dispose(this); }
     void join(Connection& connection, Ends& ends, std::uint64_t id) noexcept;
     void publish_head(const BlockRef& block) noexcept;
+    void answer_unusual(const AnswerView& answer);
     bool has_body(int status) const noexcept;
     AnswerText::Connection decide_connection(bool app_closes) noexcept;
     bool sends_directly(std::string_view bytes) const noexcept;

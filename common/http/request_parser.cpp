@@ -280,16 +280,16 @@ bool RequestParser::set_target() noexcept {
         }
         rest.remove_prefix(slash);
     }
-    if (std::memchr(rest.data(), '#', rest.size()) != nullptr) {
-        refusal_ = bad_head;
-        return false;
-    }
-    if (const auto* mark = static_cast<const char*>(std::memchr(rest.data(), '?', rest.size()))) {
-        lines.path = {rest.data(), static_cast<std::size_t>(mark - rest.data())};
-        lines.query = {mark + 1, static_cast<std::size_t>(rest.data() + rest.size() - mark - 1)};
-    } else {
+    if (!has_any(rest, '#', '?')) [[likely]] {
         lines.path = rest;
         lines.query = {};
+    } else if (std::memchr(rest.data(), '#', rest.size()) != nullptr) {
+        refusal_ = bad_head;
+        return false;
+    } else {
+        const std::size_t mark = rest.find('?');
+        lines.path = rest.substr(0, mark);
+        lines.query = rest.substr(mark + 1);
     }
     if (lines.path.empty()) lines.path = "/";  // http://host?query
     return true;

@@ -96,6 +96,32 @@ inline bool is_token(std::string_view text) noexcept {
     return !text.empty() && detail::all(text, detail::token_char);
 }
 
+/// Whether one of two characters is in it: less work than two searches for texts that are short and mostly
+/// have neither.
+inline bool has_any(std::string_view text, char a, char b) noexcept {
+    const auto in = [a, b](std::uint64_t word) {
+        constexpr std::uint64_t each = 0x0101010101010101;
+        // Not 0 if and only if one of its bytes is.
+        const auto zeros = [](std::uint64_t w) { return (w - each) & ~w & 0x80 * each; };
+        return (zeros(word ^ static_cast<unsigned char>(a) * each) |
+                zeros(word ^ static_cast<unsigned char>(b) * each)) != 0;
+    };
+    const auto load = [text](auto word, std::size_t at) {
+        std::memcpy(&word, text.data() + at, sizeof word);
+        return std::uint64_t{word};
+    };
+    const std::size_t n = text.size();
+    if (n >= 8) {
+        for (std::size_t i = 0; i + 8 < n; i += 8)
+            if (in(load(std::uint64_t{}, i))) return true;
+        return in(load(std::uint64_t{}, n - 8));
+    }
+    if (n >= 4) return in(load(std::uint32_t{}, 0) << 32 | load(std::uint32_t{}, n - 4));
+    for (const char c : text)
+        if (c == a || c == b) return true;
+    return false;
+}
+
 /// Host and port; may be empty (RFC 9110 section 7.2).
 inline bool is_host(std::string_view text) noexcept {
     return detail::all(text, detail::host_char);

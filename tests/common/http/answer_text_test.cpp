@@ -55,6 +55,27 @@ TEST(AnswerText, PrefersTheDateAndServerOfTheOptions) {
     EXPECT_EQ(out.view(), "HTTP/1.1 200 OK\r\nServer: mine\r\nDate: never\r\ncontent-length: 0\r\n\r\n");
 }
 
+TEST(AnswerText, WritesTheUsualAnswerAsAnyOther) {
+    using Connection = AnswerText::Connection;
+    BlockPool pool;
+    for (const bool named : {false, true}) {
+        AnswerText text(named, named, {{"x-of", "options"}});
+        for (const std::string_view type :
+             {std::string_view(), std::string_view("a/b"), std::string_view("application/json")})
+            for (const Connection connection :
+                 {Connection::silent, Connection::close, Connection::keep_alive})
+                for (const std::size_t size : {0, 1, 9, 10, 99, 100, 101, 12345, 100000}) {
+                    const std::string body(size, 'x');
+                    OutBuffer usual;
+                    OutBuffer any;
+                    text.write_ok(usual, pool, type, connection, body);
+                    text.write(any, pool, {.content_type = type, .length = size, .connection = connection},
+                               {}, body);
+                    EXPECT_EQ(usual.view(), any.view()) << size;
+                }
+    }
+}
+
 TEST(AnswerText, ChangesItsDate) {
     BlockPool pool;
     AnswerText text(true, false, {});
