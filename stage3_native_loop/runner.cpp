@@ -84,6 +84,7 @@ void Runner::start(ExchangePtr x, Kind kind) {
     ++stepping_;
     // [3.2-first-step]
     if (kind == Kind::plain) {
+        tasks_.settle();  // asyncio lets go of a current task only while its loop is the running one
         core()->hide_running();
         tasks_.run_plain(std::move(x));
     } else {

@@ -117,7 +117,11 @@ bool TaskPool::learn_cancel() {
 void TaskPool::detach() {
     // asyncio.Runner has cancelled them all; what did not end even so goes with the loop.
     while (waiting_.next != &waiting_) RequestCoroutine::from(waiting_.next).let_go();
-    if (spare_) discard();
+    if (spare_) {
+        core_->show_running();  // from 3.14 on no task takes a step otherwise
+        discard();
+        core_->hide_running();
+    }
     registry_.detach();
     for (Ref* r :
          {&spare_context_, &loop_, &base_context_, &task_type_, &task_names_, &eager_names_, &coroutine_type_,
@@ -275,7 +279,6 @@ void TaskPool::run(ExchangePtr x) {
 
 void TaskPool::run_plain(ExchangePtr x) {
     gil.assert_held();
-    settle();
     Ref context = std::exchange(spare_context_, {});
     if (!context) {
         context = Ref::steal(PyContext_Copy(base_context_.get()));

@@ -131,8 +131,10 @@ bool LoopCore::run() {
         if (stopping_) break;
     }
     stopping_ = false;
-    if (hook_) hook_->settle();
+    // Settled last: the end of the turn may start requests, and the running loop is about to be nobody's.
     if (hook_ && ok) hook_->end_turn();
+    if (hook_) hook_->settle();
+    shown_ = false;  // run_forever() takes it back
     running_ = false;
     return ok;
 }
