@@ -206,13 +206,12 @@ bool RequestParser::close_field(const char* next_line) noexcept {
             break;
         case 17:
             if (h.name == "transfer-encoding") {
-                if (has_transfer_encoding_ || !equals_ignoring_case(h.value, "chunked")) {
-                    const bool ends_chunked =
-                        h.value.size() > 7 &&
-                        equals_ignoring_case(h.value.substr(h.value.size() - 7), "chunked");
-                    refusal_ = !has_transfer_encoding_ && ends_chunked ? unknown_coding : bad_head;
+                if (has_transfer_encoding_) {
+                    refusal_ = bad_head;
                     return false;
                 }
+                // Said at the end of the head: what else is wrong with it comes first, however it is split.
+                unknown_coding_ = !equals_ignoring_case(h.value, "chunked");
                 has_transfer_encoding_ = true;
             }
             break;
@@ -251,6 +250,10 @@ bool RequestParser::check_head(const char* end) noexcept {
             refusal_ = bad_head;
             return false;
         }
+    }
+    if (unknown_coding_) {
+        refusal_ = unknown_coding;
+        return false;
     }
     lines.content_length =
         (llhttp_.flags & F_CHUNKED) ? -1 : static_cast<std::int64_t>(llhttp_.content_length);
@@ -317,7 +320,7 @@ RequestParser::Event RequestParser::feed(char*& at, char* end, RequestLines& lin
     if (!begun_) {
         begun_ = true;
         in_ = In::start;
-        has_host_ = has_transfer_encoding_ = false;
+        has_host_ = has_transfer_encoding_ = unknown_coding_ = false;
         head_bytes_ = 0;
     }
     const bool was_body = body_;

@@ -84,6 +84,7 @@ class RequestParser {
     bool refused_ = false;
     bool has_host_ = false;
     bool has_transfer_encoding_ = false;
+    bool unknown_coding_ = false;  ///< besides chunked, which llhttp has seen to
 };
 
 }  // namespace asioserve::http
