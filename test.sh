@@ -14,7 +14,7 @@
 #   switch       the supervisor, release build
 #   loop         the event loop by itself, asyncio's own as the oracle, release build
 #   stage_alone  each stage configured, built and smoked by itself
-#   fuzz         libFuzzer on the connection, 60 s (FUZZ_SECONDS)
+#   fuzz         libFuzzer on the connection and on the parser alone, 60 s together (FUZZ_SECONDS)
 # --full         the whole matrix: sanitizer builds under the black-box suites too, all presets, coverage, a soak
 #                (SOAK_SECONDS, 300), a long fuzz run; then what depends on the Python with every other Python found
 #                here. Hours, not minutes.
@@ -131,12 +131,18 @@ suite_stage_alone() {
     ASIOSERVE_PYTHON=$PYTHON ASIOSERVE_ALONE=$ROOT/build/alone-$TAG run_pytest tests/stage_alone
 }
 suite_fuzz() {
-    CMAKE_ARGS=-DASIOSERVE_FUZZ=ON build clang connection_fuzz
-    local corpus=$ROOT/build/fuzz-corpus seeds=$ROOT/tests/fuzz/corpus
-    mkdir -p "$corpus" "$seeds"
+    CMAKE_ARGS=-DASIOSERVE_FUZZ=ON build clang connection_fuzz parser_fuzz
     sanitizers
-    "$BUILD_DIR/bin/connection_fuzz" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 \
-        -print_final_stats=0 -verbosity=0 -artifact_prefix="$logs/" "$corpus" "$seeds"
+    local all=${FUZZ_SECONDS:-60} status=0
+    run_fuzzer connection $((all - all / 3)) || status=$?
+    run_fuzzer parser $((all / 3)) || status=$?
+    return "$status"
+}
+run_fuzzer() {  # run_fuzzer NAME SECONDS
+    local corpus=$ROOT/build/fuzz-corpus/$1 seeds=$ROOT/tests/fuzz/corpus
+    mkdir -p "$corpus" "$seeds"
+    "$BUILD_DIR/bin/$1_fuzz" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 \
+        -print_final_stats=0 -verbosity=0 -artifact_prefix="$logs/$1-" "$corpus" "$seeds"
 }
 suite_soak() {
     build release "${PROGRAMS[@]}"

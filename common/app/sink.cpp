@@ -42,6 +42,19 @@ Channel* open_channel(Sink& sink, SinkState wanted) ASIOSERVE_REQUIRES(py::gil) 
     return channel;
 }
 
+bool no_body_for(const Sink& sink, long status) noexcept {
+    const Method method = NativeRequest::of(sink.request).exchange().head().method_id;
+    return method == Method::head || has_no_body(static_cast<int>(status));
+}
+
+PyObject* sink_wants_body(PyObject* o, PyObject* argument) {
+    py::gil.assert_held();
+    const long status = PyLong_AsLong(argument);
+    if (status == -1 && PyErr_Occurred() != nullptr) return nullptr;
+    if (open_channel(sink_of(o), SinkState::fresh) == nullptr) return nullptr;
+    return py::new_reference(no_body_for(sink_of(o), status) ? Py_False : Py_True);
+}
+
 PyObject* sink_begin(PyObject* o, PyObject* const* args, Py_ssize_t count) {
     py::gil.assert_held();
     Sink& sink = sink_of(o);
@@ -66,8 +79,7 @@ PyObject* sink_begin(PyObject* o, PyObject* const* args, Py_ssize_t count) {
     Channel* channel = open_channel(sink, SinkState::fresh);
     if (channel == nullptr) return nullptr;
     sink.state = SinkState::begun;
-    const Method method = NativeRequest::of(sink.request).exchange().head().method_id;
-    sink.no_body = method == Method::head || has_no_body(static_cast<int>(status));
+    sink.no_body = no_body_for(sink, status);
     NativeRequest::of(sink.request).streams();
     channel->begin(static_cast<int>(status), headers.get(), length);
     return py::new_reference(sink.no_body ? Py_False : Py_True);
@@ -122,6 +134,8 @@ void sink_dealloc(PyObject* o) {
 
 py::Ref make_sink_type(PyObject* module) {
     static PyMethodDef methods[] = {
+        {"wants_body", sink_wants_body, METH_O,
+         "wants_body(status): False where an answer has no body (HEAD, 204). Sends nothing."},
         {"begin", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(sink_begin)), METH_FASTCALL,
          "begin(status, headers, content_length=-1): sends the head. False where no body is wanted."},
         {"write", sink_write, METH_O,

@@ -98,8 +98,15 @@ def decode_again(raw: bytes) -> Any:
         raise HTTPException(400, "There was an error parsing the body") from error
 
 
+_ONLY_DIGITS = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(128)).ljust(256)
+_LONG = b"0" * 19
+
+
 def loads(raw: bytes) -> Any:
     """Parses JSON as bodies of requests are parsed."""
+    # orjson would make a float of a huge integer, and so lose digits without a word.
+    if _LONG in raw.translate(_ONLY_DIGITS):
+        return decode_again(raw)
     try:
         return decode(raw)
     except Exception:

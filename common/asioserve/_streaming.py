@@ -11,6 +11,8 @@ from collections.abc import (
     AsyncIterable,
     AsyncIterator,
     Awaitable,
+    Callable,
+    Generator,
     Iterable,
     Iterator,
     Mapping,
@@ -24,6 +26,10 @@ Chunk = str | bytes | bytearray | memoryview
 
 class Sink(Protocol):
     """Where a streamed answer goes (native: ``_asioserve.Sink``)."""
+
+    def wants_body(self, status: int) -> bool:
+        """False where an answer with this status has no body (HEAD, 204). Sends nothing."""
+        ...
 
     def begin(self, status: int, headers: list[tuple[bytes, bytes]], content_length: int) -> bool | None:
         """Sends the head; False: no body is wanted."""
@@ -44,6 +50,10 @@ class StreamingResponse(Response):
     A slow reader stops the generator. It is always closed, so that its ``finally`` runs: at its end, when the
     peer leaves, when the task is cancelled. Sync generators run in the executor. With a ``content-length``
     among the headers the answer is not chunked. ``trailers`` may be filled until the generator ends.
+
+    The head goes out with the first chunk, or when that has to be waited for. So what an async generator
+    raises before it has waited or yielded is answered like an exception of the endpoint, by a 500 if by
+    nothing else; any later one cuts the connection.
     """
 
     def __init__(
@@ -70,12 +80,21 @@ class StreamingResponse(Response):
         source: AsyncIterator[Chunk] = (
             aiter(content) if isinstance(content, AsyncIterable) else _InExecutor(content)
         )
+        head = _Head(sink, self)
         try:
-            if sink.begin(self.status_code, *self._head()) is not False:
-                async for chunk in source:
-                    wait = sink.write(_bytes(chunk, self.charset))
+            if sink.wants_body(self.status_code):
+                first = await _FirstStep(source, head.send)
+                head.send()
+                if first is not _END:
+                    wait = sink.write(_bytes(first, self.charset))
                     if wait is not None:
                         await wait
+                    async for chunk in source:
+                        wait = sink.write(_bytes(chunk, self.charset))
+                        if wait is not None:
+                            await wait
+            else:
+                head.send()
         except GeneratorExit:
             _close_now(source)
             raise
@@ -95,6 +114,53 @@ class StreamingResponse(Response):
             else:
                 headers.append((name, value))
         return headers, length
+
+
+class _Head:
+    """The head of a streamed answer; goes out once."""
+
+    def __init__(self, sink: Sink, response: StreamingResponse) -> None:
+        self._sink = sink
+        self._response = response
+        self._sent = False
+
+    def send(self) -> None:
+        if not self._sent:
+            self._sent = True
+            self._sink.begin(self._response.status_code, *self._response._head())
+
+
+class _FirstStep(Generator[Any, Any, Chunk]):
+    """Awaits the first chunk, or ``_END``; calls ``on_wait`` as soon as that has to wait for something."""
+
+    def __init__(self, source: AsyncIterator[Chunk], on_wait: Callable[[], None]) -> None:
+        self._step = _next(source)
+        self._on_wait: Callable[[], None] | None = on_wait
+
+    def __await__(self) -> _FirstStep:
+        return self
+
+    def send(self, value: Any, /) -> Any:
+        waits_for = self._step.send(value)
+        if self._on_wait is not None:
+            on_wait, self._on_wait = self._on_wait, None
+            try:
+                on_wait()
+            except BaseException as error:  # the generator must not wait for nobody
+                return self._step.throw(error)
+        return waits_for
+
+    def throw(self, *error: Any) -> Any:
+        return self._step.throw(*error)
+
+    def close(self) -> None:
+        self._step.close()
+
+
+async def _next(source: AsyncIterator[Chunk]) -> Chunk:
+    async for chunk in source:
+        return chunk
+    return _END  # type: ignore[no-any-return]
 
 
 def _bytes(chunk: Chunk, charset: str) -> bytes:

@@ -84,7 +84,7 @@ struct RequestParser::Callbacks {
 
     static int on_header_value(llhttp_t* p, const char* at, std::size_t n) {
         RequestParser& r = self(p);
-        if (p->flags & F_TRAILING) return n != 0 && r.begins_a_line(at) ? refuse(r, bad_chunk) : 0;
+        if (p->flags & F_TRAILING) return 0;
         Header& h = r.lines_->last();
         if (r.in_ == In::value && !h.value.empty()) {
             if (at != h.value.data() + h.value.size()) return refuse(r, bad_head);  // folded
@@ -149,14 +149,13 @@ RequestParser::Event RequestParser::fail(int status, std::string_view reason) no
     return Event::refused;
 }
 
-/// Whether only blanks are between `at` and the line end before it: a trailer that is folded. What came with
-/// the feed before is in tail_.
-bool RequestParser::begins_a_line(const char* at) const noexcept {
-    while (at != feed_begin_ && is_blank(at[-1])) --at;
-    if (at != feed_begin_) return at[-1] == '\n';
-    std::uint32_t before = tail_;
-    while (before != 0 && is_blank(static_cast<char>(before))) before >>= 8;
-    return static_cast<char>(before) == '\n';
+/// Whether a line of a body's framing begins with a blank: a folded trailer, also one that is empty. What
+/// came with the feed before is in tail_.
+bool RequestParser::is_folded(const char* begin, const char* end) const noexcept {
+    char before = static_cast<char>(tail_);
+    for (; begin != end; before = *begin++)
+        if (before == '\n' && is_blank(*begin)) return true;
+    return false;
 }
 
 /// The line in front of `next_line` is complete: it must end in CR LF right behind its value (and blanks).
@@ -207,13 +206,12 @@ bool RequestParser::close_field(const char* next_line) noexcept {
             break;
         case 17:
             if (h.name == "transfer-encoding") {
-                if (has_transfer_encoding_ || !equals_ignoring_case(h.value, "chunked")) {
-                    const bool ends_chunked =
-                        h.value.size() > 7 &&
-                        equals_ignoring_case(h.value.substr(h.value.size() - 7), "chunked");
-                    refusal_ = !has_transfer_encoding_ && ends_chunked ? unknown_coding : bad_head;
+                if (has_transfer_encoding_) {
+                    refusal_ = bad_head;
                     return false;
                 }
+                // Said at the end of the head: what else is wrong with it comes first, however it is split.
+                unknown_coding_ = !equals_ignoring_case(h.value, "chunked");
                 has_transfer_encoding_ = true;
             }
             break;
@@ -252,6 +250,10 @@ bool RequestParser::check_head(const char* end) noexcept {
             refusal_ = bad_head;
             return false;
         }
+    }
+    if (unknown_coding_) {
+        refusal_ = unknown_coding;
+        return false;
     }
     lines.content_length =
         (llhttp_.flags & F_CHUNKED) ? -1 : static_cast<std::int64_t>(llhttp_.content_length);
@@ -314,11 +316,11 @@ RequestParser::Event RequestParser::feed(char*& at, char* end, RequestLines& lin
     if (refused_) return Event::refused;
     lines_ = &lines;
     if (llhttp_.error == HPE_PAUSED) llhttp_resume(&llhttp_);
-    const char* const begin = feed_begin_ = at;
+    const char* const begin = at;
     if (!begun_) {
         begun_ = true;
         in_ = In::start;
-        has_host_ = has_transfer_encoding_ = false;
+        has_host_ = has_transfer_encoding_ = unknown_coding_ = false;
         head_bytes_ = 0;
     }
     const bool was_body = body_;
@@ -339,6 +341,8 @@ RequestParser::Event RequestParser::feed(char*& at, char* end, RequestLines& lin
     if (error != HPE_OK && error != HPE_PAUSED) return translate(error, at, end);
     const bool chunked = llhttp_.flags & F_CHUNKED;
     if (chunked) {
+        if (is_folded(begin, span_.empty() ? at : span_.data()))
+            return fail(bad_chunk.status, bad_chunk.reason);
         remember_tail(begin, at);
         around_body_ += static_cast<std::uint64_t>(at - begin) - span_.size();
         // Chunk extensions, leading zeros and trailers: free for a peer to send, so bounded. A body of

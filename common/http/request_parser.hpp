@@ -61,7 +61,7 @@ class RequestParser {
     Event fail(int status, std::string_view reason) noexcept;
     Event translate(llhttp_errno_t error, const char* at, const char* end) noexcept;
     Event too_large(const char* at) noexcept;
-    bool begins_a_line(const char* at) const noexcept;
+    bool is_folded(const char* begin, const char* end) const noexcept;
     bool end_of_line(const char* next_line) noexcept;
     bool close_field(const char* next_line) noexcept;
     bool check_head(const char* end) noexcept;
@@ -69,9 +69,8 @@ class RequestParser {
     void remember_tail(const char* begin, const char* end) noexcept;
 
     llhttp_t llhttp_;
-    RequestLines* lines_ = nullptr;     ///< during feed()
-    const char* feed_begin_ = nullptr;  ///< of this feed()
-    std::string_view span_;             ///< reported by llhttp in this feed()
+    RequestLines* lines_ = nullptr;  ///< during feed()
+    std::string_view span_;          ///< reported by llhttp in this feed()
     std::string_view last_;
     Refusal refusal_;
     const std::uint32_t head_limit_;
@@ -85,6 +84,7 @@ class RequestParser {
     bool refused_ = false;
     bool has_host_ = false;
     bool has_transfer_encoding_ = false;
+    bool unknown_coding_ = false;  ///< besides chunked, which llhttp has seen to
 };
 
 }  // namespace asioserve::http

@@ -209,15 +209,19 @@ class TestSignalsOfTheApp:
         server.wait_for_log("the app got SIGTERM")
         assert server.wait() == 0
 
-    def test_sigint_during_import_is_a_keyboard_interrupt(self, kind: str) -> None:
-        if kind == "asioserve":
-            # The supervisor passes the signal on when its child is up; the child alone is what this is about.
-            kind = "stage3"
+    @pytest.mark.parametrize("whom", ["server", "group"])
+    def test_sigint_during_import_is_a_keyboard_interrupt(self, kind: str, whom: str) -> None:
+        """Of kill, and of a terminal, which asks the supervisor and its child at once."""
         server = ServerProcess(kind, "slow_import:app")
         try:
             server.wait_for_log("importing slowly")
-            server.signal(signal.SIGINT)
+            if whom == "group":
+                os.killpg(server.pid, signal.SIGINT)
+            else:
+                server.signal(signal.SIGINT)
             assert server.wait() == 130, server.log
+            assert "listening on" not in server.log
+            server.check_log()
         finally:
             if server.process.poll() is None:
                 server.kill()

@@ -53,11 +53,36 @@ def test_a_stream_runs_in_its_handlers_context(client: Client) -> None:
     assert client.get("/stream/context").body == b"from the handler\nfrom the stream\n"
 
 
-def test_an_error_before_the_first_chunk_never_looks_like_a_whole_answer(client: Client) -> None:
-    # The head is sent as soon as the answer is known to be a stream, so it is there; the body breaks off.
-    client.send(compose("GET", "/stream/fails-at-once"))
+def test_an_error_that_comes_at_once_is_answered_as_one_of_the_endpoint(
+    server: ServerProcess, client: Client
+) -> None:
+    answer = client.get("/stream/fails-at-once")
+    assert (answer.status, answer.body) == (500, b"Internal Server Error")
+    server.wait_for_log("secret of the stream")
+    refused = client.get("/stream/refuses-at-once")
+    assert (refused.status, refused.json()) == (410, {"detail": "no more of these"})
+    assert client.get("/hello").status == 200
+
+
+@pytest.mark.parametrize("how", ["a-wait", "the-executor"])
+def test_an_error_after_a_wait_for_the_first_chunk_never_looks_like_a_whole_answer(
+    client: Client, how: str
+) -> None:
+    # The head is sent as soon as the generator has to wait, so it is there; the body breaks off.
+    client.send(compose("GET", f"/stream/fails-after/{how}"))
     assert client.read_head().status == 200
-    assert b"secret" not in client.read_to_end()
+    assert client.read_to_end() == b""
+
+
+def test_the_head_does_not_wait_for_the_first_chunk(
+    server: ServerProcess, connect: Connect, name: str
+) -> None:
+    client, other = connect(server), connect(server)
+    client.send(compose("GET", f"/stream/first-step/{name}"))
+    assert client.read_head().status == 200
+    other.request("POST", f"/debug/set/{name}")
+    assert client.read_chunk() == b"first"
+    assert client.read_chunk() == b""
 
 
 def test_an_error_in_the_middle_cuts_the_connection(server: ServerProcess, client: Client) -> None:

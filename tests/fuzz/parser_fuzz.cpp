@@ -56,9 +56,10 @@ std::string read(std::string bytes, std::size_t step) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    if (size < 1 || size > 20000) return 0;
+    // The second byte means something to connection_fuzz only: both have the same seeds.
+    if (size < 2 || size > 20000) return 0;
     const std::size_t step = 1 + data[0] % 31;
-    const std::string bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
+    const std::string bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
     if (read(bytes, bytes.size() + 1) != read(bytes, step)) std::abort();
     return 0;
 }

@@ -50,7 +50,7 @@ class Sink:
     """Takes a streamed answer; ``credit`` chunks without waiting, then every write waits one turn of the
     loop."""
 
-    wants_body: bool = True
+    has_body: bool = True
     credit: int = 1
     status: int = 0
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -59,9 +59,12 @@ class Sink:
     trailers: list[tuple[bytes, bytes]] | None = None
     finished: bool = False
 
+    def wants_body(self, status: int) -> bool:
+        return self.has_body
+
     def begin(self, status: int, headers: list[tuple[bytes, bytes]], content_length: int) -> bool:
         self.status, self.headers, self.length = status, headers, content_length
-        return self.wants_body
+        return self.has_body
 
     def write(self, chunk: bytes) -> asyncio.Future[None] | None:
         self.chunks.append(chunk)
@@ -258,7 +261,7 @@ class Server:
     ) -> Answer:
         headers = [(name.decode(), value.decode("latin-1")) for name, value in response.raw_headers]
         if isinstance(response, StreamingResponse):
-            sink = Sink(wants_body=method != "HEAD")
+            sink = Sink(has_body=method != "HEAD")
             await response._pump(sink)
             return Answer(sink.status, headers, b"".join(sink.chunks), error, sink.trailers)
         return Answer(response.status_code, headers, response.body, error)

@@ -168,11 +168,6 @@ def test_types_without_a_form_of_their_own_are_written_as_fastapi_writes_them(
     assert _json.dumps(value) == expected
 
 
-def integer(digits: str) -> int | float:
-    """What orjson makes of integers: those beyond 64 bits are floats."""
-    return int(digits) if -(2**63) <= int(digits) < 2**64 else float(digits)
-
-
 @given(
     st.binary()
     | st.text().map(str.encode)
@@ -180,19 +175,15 @@ def integer(digits: str) -> int | float:
 )
 @example(b"NaN")
 @example(b"[1e999, 123456789012345678901234567890]")
+@example(b"[9223372036854775807, -9223372036854775809, 18446744073709551616, 1e30]")
 @example(b'"\\ud800"')
 @example(b"[" * 5000)
 @example(b"1" * 5000)
 @example("\ufeff1".encode())
 @example(b"")
-def test_what_orjson_refuses_is_read_or_refused_as_the_standard_library_does(raw: bytes) -> None:
+def test_json_is_read_or_refused_as_the_standard_library_does(raw: bytes) -> None:
     try:
-        orjson.loads(raw)
-        parse_int: Any = integer
-    except ValueError:
-        parse_int = int
-    try:
-        expected = json.loads(raw, parse_int=parse_int)
+        expected = json.loads(raw)
     except json.JSONDecodeError as error:
         with pytest.raises(RequestValidationError) as caught:
             _json.loads(raw)

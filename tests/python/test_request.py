@@ -142,6 +142,21 @@ def test_the_body_can_be_read_again_and_a_stream_only_once() -> None:
     asyncio.run(main())
 
 
+def test_a_huge_integer_in_json_keeps_its_digits_or_is_refused() -> None:
+    async def main() -> None:
+        for number in (2**63, -(2**64) - 1, 10**30, 10**400):
+            assert await request("POST", "/", b'{"a": %d}' % number).json() == {"a": number}
+        assert await request("POST", "/", b"[1e30, 0.12345678901234567890]").json() == [
+            1e30,
+            0.12345678901234568,
+        ]
+        with pytest.raises(HTTPException) as refused:
+            await request("POST", "/", b"[" + b"9" * 5000 + b"]").json()
+        assert refused.value.status_code == 400
+
+    asyncio.run(main())
+
+
 def test_path_parameters_have_the_type_of_their_convertor() -> None:
     app = App()
     seen: list[Any] = []

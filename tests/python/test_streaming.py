@@ -68,7 +68,7 @@ def test_a_content_length_goes_to_the_connection_and_trailers_to_the_end() -> No
 
 @pytest.mark.parametrize("source", BOTH)
 def test_where_no_body_is_wanted_the_generator_is_closed_unread(source: Any) -> None:
-    sink = Sink(wants_body=False)
+    sink = Sink(has_body=False)
     pump(StreamingResponse(source()), sink)
     assert (sink.chunks, sink.finished) == ([], True)
 
@@ -190,6 +190,69 @@ def test_an_error_of_the_generator_comes_out_and_closes_it() -> None:
     with pytest.raises(ZeroDivisionError):
         pump(StreamingResponse(broken()), sink)
     assert (sink.chunks, sink.finished, closed) == ([b"a"], False, ["broken"])
+
+
+def test_nothing_is_sent_before_an_error_that_comes_at_once() -> None:
+    async def broken() -> AsyncIterator[str]:
+        raise ZeroDivisionError
+        yield ""
+
+    sink = Sink()
+    with pytest.raises(ZeroDivisionError):
+        pump(StreamingResponse(broken()), sink)
+    assert (sink.status, sink.finished) == (0, False)
+
+
+@pytest.mark.parametrize("caught", [False, True])
+def test_the_head_goes_out_when_the_first_chunk_has_to_be_waited_for(caught: bool) -> None:
+    async def late() -> AsyncIterator[str]:
+        assert sink.status == 0
+        for _ in range(2):
+            try:
+                await turn
+            except asyncio.CancelledError:
+                closed.append("cancelled")
+                if not caught:
+                    raise
+            assert sink.status == 200
+        yield "a"
+
+    async def main() -> None:
+        nonlocal turn
+        turn = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(StreamingResponse(late())._pump(sink))
+        await asyncio.sleep(0)
+        assert (sink.status, sink.chunks) == (200, [])
+        if caught:
+            turn.set_result(None)
+            await task
+            assert (sink.chunks, sink.finished, closed) == ([b"a"], True, [])
+        else:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert (sink.chunks, closed) == ([], ["cancelled"])
+
+    turn: Any = None
+    sink = Sink()
+    asyncio.run(main())
+
+
+def test_a_head_that_cannot_be_sent_ends_the_wait_for_the_first_chunk() -> None:
+    class Gone(Sink):
+        def begin(self, status: int, headers: list[tuple[bytes, bytes]], content_length: int) -> bool:
+            raise ClientDisconnected
+
+    async def late() -> AsyncIterator[str]:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            closed.append("late")
+        yield "a"
+
+    with pytest.raises(ClientDisconnected):
+        pump(StreamingResponse(late()), Gone())
+    assert closed == ["late"]
 
 
 @pytest.mark.parametrize("source", [lambda: [1], lambda: [None]])

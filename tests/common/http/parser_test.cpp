@@ -247,6 +247,31 @@ TEST(Parser, BoundsWhatIsAroundAChunkedBody) {
     EXPECT_EQ(many.body.size(), 1000U);
 }
 
+TEST(Parser, RefusesFoldedTrailersHoweverTheyAreSplit) {
+    const std::string head =
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n";
+    for (const char* trailers : {"X: a\r\n b\r\n\r\n", "X: a\r\n \r\n\r\n", "X:\r\n b\r\n\r\n",
+                                 "X:\r\n \r\n\r\n", "X: \r\n \t \t \r\nY: b\r\n\r\n", " X: a\r\n\r\n"}) {
+        const std::string bytes = head + trailers;
+        for (std::size_t step = 1; step <= bytes.size(); ++step) {
+            Reader r;
+            EXPECT_EQ(r.read(bytes, step).back(), Event::refused) << trailers << step;
+            EXPECT_EQ(r.parser.refusal().status, 400);
+        }
+    }
+}
+
+TEST(Parser, TakesBlanksInsideOfTrailersAndContent) {
+    const std::string bytes =
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n \n \r\n2\r\n\t\n\r\n0\r\n"
+        "Empty:\r\nBlank: \t \r\nX: a b \r\n\r\n";
+    for (std::size_t step = 1; step <= bytes.size(); ++step) {
+        Reader r;
+        EXPECT_EQ(r.read(bytes, step).back(), Event::end) << step;
+        EXPECT_EQ(r.body, " \n \t\n");
+    }
+}
+
 TEST(Parser, StaysRefused) {
     Reader r;
     r.read("nonsense\r\n\r\n");

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from asioserve import App, ClientDisconnected, Request, StreamingResponse
+from asioserve import App, ClientDisconnected, HTTPException, Request, StreamingResponse
 
 _open = 0
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
@@ -120,6 +120,35 @@ def _answers(app: App, events: dict[str, asyncio.Event], counts: Counter[str]) -
         async def produce() -> AsyncIterator[bytes]:
             raise ValueError("secret of the stream")
             yield b""
+
+        return StreamingResponse(produce())
+
+    @app.get("/stream/refuses-at-once")
+    async def refuses_at_once() -> StreamingResponse:
+        async def produce() -> AsyncIterator[bytes]:
+            raise HTTPException(410, "no more of these")
+            yield b""
+
+        return StreamingResponse(produce())
+
+    @app.get("/stream/fails-after/{how}")
+    async def fails_after(how: str) -> StreamingResponse:
+        async def waits() -> AsyncIterator[bytes]:
+            await asyncio.sleep(0)
+            raise ValueError("secret of the stream")
+            yield b""
+
+        def in_executor() -> Iterator[bytes]:
+            raise ValueError("secret of the stream")
+            yield b""
+
+        return StreamingResponse(waits() if how == "a-wait" else in_executor())
+
+    @app.get("/stream/first-step/{name}")
+    async def first_step(name: str) -> StreamingResponse:
+        async def produce() -> AsyncIterator[bytes]:
+            await events.setdefault(name, asyncio.Event()).wait()
+            yield b"first"
 
         return StreamingResponse(produce())
 
