@@ -81,10 +81,10 @@ run_ctest() {  # run_ctest PRESET ARGS...
     ctest --test-dir "$dir" -j "$threads" --output-on-failure --no-tests=error ${CTEST_ARGS:-} "$@"
 }
 
-sanitizers() {
+sanitizers() {  # sanitizers [SUPPRESSIONS]
     local folder=$ROOT/tests/sanitizers
-    export ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0:${ASAN_OPTIONS:-}"
-    export LSAN_OPTIONS="suppressions=$folder/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
+    export ASAN_OPTIONS="detect_leaks=1:fast_unwind_on_malloc=0:malloc_context_size=100:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0:${ASAN_OPTIONS:-}"
+    export LSAN_OPTIONS="suppressions=$folder/${1:-lsan}.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
     export TSAN_OPTIONS="suppressions=$folder/tsan.supp:halt_on_error=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}"
     export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
 }
@@ -115,12 +115,12 @@ suite_python() {
 }
 suite_equivalence() {
     build "${1:-release}" "${PROGRAMS[@]}"
-    sanitizers
+    sanitizers lsan_servers
     ASIOSERVE_BIN=$BUILD_DIR/bin run_pytest_at_once tests/equivalence
 }
 suite_switch() {
     build "${1:-release}" "${PROGRAMS[@]}"
-    sanitizers
+    sanitizers lsan_servers
     ASIOSERVE_BIN=$BUILD_DIR/bin run_pytest_at_once tests/switch
 }
 suite_loop() {

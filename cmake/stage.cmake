@@ -40,17 +40,26 @@ function(asioserve_program name)
     target_link_libraries(${name} PRIVATE asioserve_warnings)
 endfunction()
 
-# asioserve_gtest(NAME LABELS "a;b" SOURCES … LIBS …): a GoogleTest program; each TEST is a ctest with a time limit.
-function(asioserve_gtest name)
-    cmake_parse_arguments(T "" "" "LABELS;SOURCES;LIBS" ${ARGN})
-    asioserve_program(${name} ${T_SOURCES})
-    target_link_libraries(${name} PRIVATE ${T_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
-    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 60)
+# asioserve_discover(name LABELS ... [TIMEOUT n]): the tests of a program that GoogleTest runs.
+function(asioserve_discover name)
+    cmake_parse_arguments(T "" "TIMEOUT" "LABELS" ${ARGN})
+    if(NOT T_TIMEOUT)
+        set(T_TIMEOUT 60)
+    endif()
+    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${T_TIMEOUT})
     # gtest_discover_tests would take all labels but the first for names of properties.
     set(labels ${CMAKE_CURRENT_BINARY_DIR}/${name}_labels.cmake)
     file(CONFIGURE OUTPUT ${labels} CONTENT
         "if(@name@_TESTS)\n  set_tests_properties(\${@name@_TESTS} PROPERTIES LABELS \"@T_LABELS@\")\nendif()\n" @ONLY)
     set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${labels})
+endfunction()
+
+# asioserve_gtest(NAME LABELS "a;b" SOURCES … LIBS …): a GoogleTest program; each TEST is a ctest with a time limit.
+function(asioserve_gtest name)
+    cmake_parse_arguments(T "" "" "LABELS;SOURCES;LIBS" ${ARGN})
+    asioserve_program(${name} ${T_SOURCES})
+    target_link_libraries(${name} PRIVATE ${T_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
+    asioserve_discover(${name} LABELS ${T_LABELS})
 endfunction()
 
 add_subdirectory(${ASIOSERVE_ROOT}/common ${CMAKE_BINARY_DIR}/common)

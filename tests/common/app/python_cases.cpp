@@ -154,11 +154,14 @@ void register_cases(const char* name, pb::list& kept) {
 }  // namespace
 }  // namespace asioserve::app::test
 
-// LeakSanitizer asks for it: what Python and its extensions keep until the end is no leak of ours. The cases
-// count the exchanges that are left themselves.
-extern "C" [[gnu::visibility("default")]] const char* __lsan_default_suppressions();
-extern "C" const char* __lsan_default_suppressions() {
-    return "leak:libpython\nleak:pydantic_core\nleak:orjson\n";
+// What ./test.sh sets by the environment: ctest asks for the names of the cases while they are built already.
+extern "C" [[gnu::visibility("default")]] const char* __asan_default_options();
+extern "C" const char* __asan_default_options() {
+    return "fast_unwind_on_malloc=0:malloc_context_size=100";
+}
+extern "C" [[gnu::visibility("default")]] const char* __lsan_default_options();
+extern "C" const char* __lsan_default_options() {
+    return "print_suppressions=0:suppressions=" TEST_SUPPRESSIONS;
 }
 
 int main(int argc, char** argv) {
