@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import gc
 import threading
 import time
@@ -324,5 +325,24 @@ def test_executor_threads_make_progress_under_a_saturated_loop(runner: asyncio.R
             loop.call_soon(spin)
         assert await asyncio.wait_for(asyncio.to_thread(sum, range(300_000)), 30) == sum(range(300_000))
         stop = True
+
+    runner.run(main())
+
+
+def test_threads_make_progress_under_callbacks_that_are_all_in_c(runner: asyncio.Runner) -> None:
+    """Such callbacks never come by the place where CPython hands the GIL over."""
+
+    def often() -> int:
+        for _ in range(20):
+            time.sleep(0)  # lets the GIL go, and asks for it again
+        return sum(range(300_000))
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        spin = functools.partial(loop.call_soon)
+        spin.__setstate__((loop.call_soon, (spin,), {}, {}))  # type: ignore[attr-defined]
+        loop.call_soon(spin)
+        assert await asyncio.wait_for(asyncio.to_thread(often), 30) == sum(range(300_000))
+        spin.__setstate__((int, (), {}, {}))  # type: ignore[attr-defined]
 
     runner.run(main())

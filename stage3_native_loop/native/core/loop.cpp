@@ -14,8 +14,6 @@ namespace {
 
 // asyncio's own bound on a wait: longer ones are waited for in pieces, so that no arithmetic overflows.
 constexpr double kLongestWait = 24 * 3600;
-// CPython's own switch interval; a turn of C++ alone never comes by the place where CPython would let go.
-constexpr std::chrono::milliseconds kSwitchInterval{5};
 
 bool closed_error() {
     PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
@@ -98,7 +96,6 @@ void LoopCore::take_gil() {
 void LoopCore::release_gil() {
     if (hook_) hook_->settle();
     gil_held_ = false;
-    last_release_ = std::chrono::steady_clock::now();
     PyEval_SaveThread();
 }
 
@@ -114,7 +111,6 @@ bool LoopCore::run() {
     gil_held_ = true;
     shown_ = true;  // run_forever() has set it
     running_ = true;
-    last_release_ = std::chrono::steady_clock::now();
     bool ok = true;
     while (ok) {
         if (ready_.empty() && !stopping_) {
@@ -123,8 +119,9 @@ bool LoopCore::run() {
             // Callbacks are due, but answers go out and I/O is looked at once a turn all the same.
             if (hook_) hook_->end_turn();
             io_->poll();
-            breathe();
+            ok = breathe();
         }
+        if (!ok) break;
         expire_timers();
         ok = run_ready();
         if (ok && hook_) hook_->run_deferred();
@@ -156,14 +153,13 @@ void LoopCore::wait() {
     blocked_ = false;
 }
 
-void LoopCore::breathe() {
-    // Callbacks written in C never reach the place where CPython hands the GIL over: other threads would
-    // starve.
-    if ((++turns_ & 15) != 0) return;
-    const auto now = std::chrono::steady_clock::now();
-    if (now - last_release_ < kSwitchInterval) return;
-    release_gil();
-    take_gil();
+bool LoopCore::breathe() {
+    // A turn of C++ alone never comes by the place where CPython hands the GIL over to a thread that has
+    // asked for it, or runs signal handlers: its eval loop. So we go there, for 50 ns. Letting go and taking
+    // it back would not do: each time it wakes the thread that waits, too late, and starts its five
+    // milliseconds anew.
+    if (hook_) hook_->settle();
+    return static_cast<bool>(Ref::steal(PyObject_CallNoArgs(module_.do_nothing.get())));
 }
 
 void LoopCore::arm_timer() {

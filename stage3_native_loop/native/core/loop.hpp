@@ -54,6 +54,8 @@ struct ModuleState {
     asioserve::py::Ref empty_tuple;
     /// asyncio.events._set_running_loop.
     asioserve::py::Ref set_running_loop;
+    /// A function in Python that does nothing.
+    asioserve::py::Ref do_nothing;
 };
 
 class LoopCore {
@@ -148,7 +150,7 @@ class LoopCore {
     void release_gil();
     void set_shown(bool on);
     void wait();
-    void breathe();
+    bool breathe();
     void arm_timer();
     void expire_timers();
     bool run_ready();
@@ -184,8 +186,6 @@ class LoopCore {
     std::thread::id thread_;
     PyThreadState* thread_state_ = nullptr;
     TurnHook* hook_ = nullptr;
-    std::chrono::steady_clock::time_point last_release_;
-    unsigned turns_ = 0;
     asioserve::Counter gil_acquisitions_;
     asioserve::Counter wake_ups_;  // one writer at a time: the GIL
 };

@@ -20,7 +20,10 @@ int exec(PyObject* module) {
     if (!events || !s.empty_tuple) return -1;
     s.set_running_loop = Ref::steal(PyObject_GetAttrString(events.get(), "_set_running_loop"));
     s.loop_type = Ref::steal(make_loop_type(module));
-    if (!s.set_running_loop || !s.loop_type) return -1;
+    Ref names = Ref::steal(PyDict_New());
+    if (!s.set_running_loop || !s.loop_type || !names) return -1;
+    s.do_nothing = Ref::steal(PyRun_String("lambda: None", Py_eval_input, names.get(), names.get()));
+    if (!s.do_nothing) return -1;
     return PyModule_AddObjectRef(module, "LoopCore", s.loop_type.get());
 }
 
@@ -28,6 +31,7 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
     ModuleState& s = state(module);
     Py_VISIT(s.loop_type.get());
     Py_VISIT(s.set_running_loop.get());
+    Py_VISIT(s.do_nothing.get());
     return 0;
 }
 
