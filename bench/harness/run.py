@@ -24,7 +24,8 @@ _WRK_COST = 0.1
 _STRACE_COST = 0.3
 # There is one burst before and one while connections are held, so it must not be a short one.
 _IDLE_BURST = 0.5
-_SETTLE_SECONDS = 2.0
+# Longer than connections are kept alive: a deadline that was taken back still passes, once.
+_SETTLE_SECONDS = 6.0
 
 
 def _requests(load: LightLoad, seconds: float) -> int:
