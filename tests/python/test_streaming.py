@@ -205,6 +205,9 @@ def test_nothing_is_sent_before_an_error_that_comes_at_once() -> None:
 
 @pytest.mark.parametrize("caught", [False, True])
 def test_the_head_goes_out_when_the_first_chunk_has_to_be_waited_for(caught: bool) -> None:
+    turn: Any = None
+    sink = Sink()
+
     async def late() -> AsyncIterator[str]:
         assert sink.status == 0
         for _ in range(2):
@@ -233,8 +236,6 @@ def test_the_head_goes_out_when_the_first_chunk_has_to_be_waited_for(caught: boo
                 await task
             assert (sink.chunks, closed) == ([], ["cancelled"])
 
-    turn: Any = None
-    sink = Sink()
     asyncio.run(main())
 
 

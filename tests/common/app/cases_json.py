@@ -6,6 +6,7 @@ import collections
 import enum
 import functools
 import json
+import random
 from typing import Any
 
 import _harness
@@ -13,31 +14,50 @@ import asioserve
 import orjson
 from asioserve import _json
 from harness import Server
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 MOST_BYTES = 4096
 LEVELS = 16
-CHECKED = settings(max_examples=500, deadline=None, derandomize=True, database=None)
-
-PLAIN = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7F, exclude_characters='"\\'), max_size=40)
-LIKELY = st.text(st.sampled_from('ab"\\\x00\x1f\x20\x7f\x80é€😀'), max_size=24)
-
-
-def tree(leaves: st.SearchStrategy[Any], keys: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Lists, tuples and dicts of them."""
-    return st.recursive(
-        leaves,
-        lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(keys, inner),
-        max_leaves=30,
-    )
+VALUES = 1500
+PLAIN = [chr(c) for c in range(0x20, 0x80) if c not in b'"\\']
+LIKELY = [*'ab"\\\x00\x1f\x20\x7f\x80é€😀', "\ud800"]
 
 
-NATIVE = tree(st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | PLAIN, PLAIN)
-ANY = tree(
-    st.none() | st.booleans() | st.integers() | st.floats() | PLAIN | LIKELY | st.text(st.characters()),
-    PLAIN | LIKELY | st.integers(0, 3),
-)
+class Values:
+    """Values at random, the same in each run. (Hypothesis would do better, but leaves CPython memory that it does
+    not free at its end, and this program looks for leaks.)"""
+
+    def __init__(self, plain: bool) -> None:
+        self._random = random.Random(7)
+        self._plain = plain
+
+    def text(self) -> str:
+        r = self._random
+        return "".join(r.choices(PLAIN if self._plain or r.random() < 0.7 else LIKELY, k=r.randrange(25)))
+
+    def leaf(self) -> Any:
+        r = self._random
+        kind = r.randrange(4 if self._plain else 6)
+        if kind == 0:
+            return r.choice((None, True, False))
+        if kind == 1:
+            bits = r.randrange(1, 64 if self._plain else 70)
+            return r.choice((1, -1)) * r.getrandbits(bits)
+        if kind == 4:
+            return r.choice((0.0, -0.0, 1e300, float("inf"), float("nan"), r.random(), r.uniform(-1e9, 1e9)))
+        return self.text()
+
+    def key(self) -> Any:
+        return self.text() if self._plain or self._random.random() < 0.95 else self._random.randrange(4)
+
+    def tree(self, levels: int = 4) -> Any:
+        kind = self._random.randrange(5) if levels else 0
+        if kind < 2:
+            return self.leaf()
+        size = self._random.randrange(4)
+        if kind == 4:
+            return {self.key(): self.tree(levels - 1) for _ in range(size)}
+        inner = [self.tree(levels - 1) for _ in range(size)]
+        return inner if kind == 2 else tuple(inner)
 
 
 def encoded(value: Any) -> bytes | None:
@@ -60,21 +80,16 @@ def test_the_encoder_is_orjson(two_threads: bool) -> None:
 
 
 def test_values_of_plain_json_are_written_natively(two_threads: bool) -> None:
-    @CHECKED
-    @given(NATIVE)
-    def check(value: Any) -> None:
+    values = Values(plain=True)
+    for _ in range(VALUES):
+        value = values.tree()
         assert same(value) or len(orjson.dumps(value)) > MOST_BYTES
-
-    check()
 
 
 def test_other_values_are_written_alike_or_left_to_the_encoder(two_threads: bool) -> None:
-    @CHECKED
-    @given(ANY)
-    def check(value: Any) -> None:
-        same(value)
-
-    check()
+    values = Values(plain=False)
+    written = sum(same(values.tree()) for _ in range(VALUES))
+    assert 0 < written < VALUES
 
 
 def test_every_character_at_every_place_of_a_text(two_threads: bool) -> None:

@@ -64,7 +64,7 @@ TEST(AnswerText, WritesTheUsualAnswerAsAnyOther) {
              {std::string_view(), std::string_view("a/b"), std::string_view("application/json")})
             for (const Connection connection :
                  {Connection::silent, Connection::close, Connection::keep_alive})
-                for (const std::size_t size : {0, 1, 9, 10, 99, 100, 101, 12345, 100000}) {
+                for (const std::size_t size : {0u, 1u, 9u, 10u, 99u, 100u, 101u, 12345u, 100000u}) {
                     const std::string body(size, 'x');
                     OutBuffer usual;
                     OutBuffer any;
