@@ -15,18 +15,23 @@
 #   loop         the event loop by itself, asyncio's own as the oracle, release build
 #   stage_alone  each stage configured, built and smoked by itself
 #   fuzz         libFuzzer on the connection and on the parser alone, 60 s together (FUZZ_SECONDS)
-# --full         the whole matrix: sanitizer builds under the black-box suites too, all presets, coverage, a soak
-#                (SOAK_SECONDS, 300), a long fuzz run; then what depends on the Python with every other Python found
-#                here. Hours, not minutes.
+# --full         the whole matrix: those, a longer fuzz run (FUZZ_SECONDS, 300), and the suites below; then what depends
+#                on the Python with every other Python found here. Hours, not minutes.
+#   equivalence_asan, equivalence_tsan, switch_asan   the black-box suites over sanitizer builds
+#   soak         all handlers for SOAK_SECONDS (300), with leaks watched
+#   debug, clang, coverage                            everything in C++ in these builds
 # PYTEST_ARGS, CTEST_ARGS are added to those commands.
 source "$(dirname "$0")/scripts/setup.sh"
 
 ALL=(lint common threads python loop equivalence switch stage_alone fuzz)
+MORE=(equivalence_asan equivalence_tsan switch_asan soak debug clang coverage)
+# What does not depend on the Python is shown by the first one.
+OTHER_PYTHONS=(common threads loop equivalence switch)
 suites=() full="" python=()
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help)
-            sed -n '2,22s/^# \{0,1\}//p' "$0"
+            sed -n '2,25s/^# \{0,1\}//p' "$0"
             exit 0
             ;;
         --full) full=1 ;;
@@ -41,12 +46,18 @@ while [ $# -gt 0 ]; do
             JOBS=$2
             shift
             ;;
-        lint | common | contract | threads | python | loop | equivalence | switch | stage_alone | fuzz) suites+=("$1") ;;
-        *) die "'$1' is no flag and no suite: see ./test.sh --help" ;;
+        *)
+            case " ${ALL[*]} ${MORE[*]} contract " in *" $1 "*) ;; *) die "'$1' is no flag and no suite: see ./test.sh --help" ;; esac
+            suites+=("$1")
+            ;;
     esac
     shift
 done
-[ ${#suites[@]} = 0 ] && suites=("${ALL[@]}")
+others=("${suites[@]}")
+if [ ${#suites[@]} = 0 ]; then
+    suites=("${ALL[@]}" ${full:+"${MORE[@]}"})
+    others=("${OTHER_PYTHONS[@]}")
+fi
 cd "$ROOT"
 
 closing=() failed=()
@@ -149,6 +160,22 @@ suite_soak() {
     ASIOSERVE_BIN=$BUILD_DIR/bin ASIOSERVE_SOAK_SECONDS=${SOAK_SECONDS:-300} run_pytest tests/equivalence/soak.py
 }
 
+suite_equivalence_asan() { ASIOSERVE_TEST_SLOWNESS=4 suite_equivalence asan; }
+suite_equivalence_tsan() { ASIOSERVE_TEST_SLOWNESS=4 suite_equivalence tsan; }
+suite_switch_asan() { ASIOSERVE_TEST_SLOWNESS=4 suite_switch asan; }
+suite_debug() {
+    build debug
+    run_ctest debug
+}
+suite_clang() {
+    CMAKE_ARGS=-DASIOSERVE_FUZZ=ON build clang
+    run_ctest clang
+}
+suite_coverage() {
+    build coverage
+    run_ctest coverage
+}
+
 run_suites() {
     local suite
     for suite in "${suites[@]}"; do
@@ -168,30 +195,13 @@ if [ -z "$full" ]; then
     run_suites ""
 else
     if [ ${#python[@]} -gt 0 ]; then pythons=("${python[1]:-${python[0]#--python=}}"); else mapfile -t pythons < <(list_pythons); fi
-    asked=("${suites[@]}")
+    export FUZZ_SECONDS=${FUZZ_SECONDS:-300}
     for interpreter in "${pythons[@]}"; do
         setup_python --python "$interpreter"
         prepare
         say "=== Python $PYTHON_MINOR ($interpreter)"
-        if [ "$interpreter" = "${pythons[0]}" ]; then
-            FUZZ_SECONDS=${FUZZ_SECONDS:-300} run_suites "-$PYTHON_MINOR"
-        else
-            # What does not depend on the Python has been shown by the first.
-            suites=(common threads loop equivalence switch)
-            [ ${#asked[@]} = ${#ALL[@]} ] || suites=("${asked[@]}")
-            run_suites "-$PYTHON_MINOR"
-            continue
-        fi
-        export ASIOSERVE_TEST_SLOWNESS=4
-        step "equivalence-asan-$PYTHON_MINOR" suite_equivalence asan
-        step "equivalence-tsan-$PYTHON_MINOR" suite_equivalence tsan
-        step "switch-asan-$PYTHON_MINOR" suite_switch asan
-        unset ASIOSERVE_TEST_SLOWNESS
-        step "soak-$PYTHON_MINOR" suite_soak
-        for preset in debug clang coverage; do
-            step "build-$preset" build "$preset"
-            step "ctest-$preset" run_ctest "$preset"
-        done
+        run_suites "-$PYTHON_MINOR"
+        suites=("${others[@]}")
     done
 fi
 
