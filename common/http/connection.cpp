@@ -111,6 +111,8 @@ bool Connection::step_head() {
             break;
     }
     first_ = false;
+    // Now, not when it starts: a held request must keep its bytes, whatever becomes of our buffer meanwhile.
+    fresh_->publish_head(block_);
     if (may_start(*fresh_))
         start_request();
     else
@@ -135,7 +137,6 @@ void Connection::enqueue(HttpExchange& x) {
 
 void Connection::start_request() {
     HttpExchange& x = *fresh_;
-    x.publish_head(block_);
     const std::int64_t length = x.lines_.content_length;
     if (length > core_.limits().body_bytes && core_.limits().body_bytes != 0)
         return refuse(413, "the body is too large", Broken::too_large);

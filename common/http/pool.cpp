@@ -31,6 +31,7 @@ Block* BlockPool::take_other(std::size_t bytes) {
     Block* b = std::exchange(large_, large_->next);
     --large_count_;
     b->references = 1;
+    show(b);
     return b;
 }
 
@@ -38,6 +39,7 @@ void BlockPool::drop_other(Block* b) noexcept {
     if (b->capacity == large_bytes && large_count_ < max_large) {
         b->next = std::exchange(large_, b);
         ++large_count_;
+        hide(b);
         return;
     }
     ::operator delete(b);

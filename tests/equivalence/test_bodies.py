@@ -112,8 +112,16 @@ class TestExpect:
         assert client.read().json() == {"id": 1}
 
     def test_no_continue_inside_an_answer_that_has_begun(self, client: Client) -> None:
-        """The echo begins its answer before it reads: a 100 after that would be a broken answer."""
+        """A 100 after it has begun would be a broken answer."""
+        client.send(self.HEAD % b"/upload/begun")
+        assert client.read_head().status == 200
+        assert client.read_chunk() == b"begun"
+        client.send(b"hello")
+        assert client.read_chunk() == b"hello"
+
+    def test_a_continue_comes_before_an_answer_that_waits_for_the_body(self, client: Client) -> None:
         client.send(self.HEAD % b"/upload/echo")
+        assert client.read_head().status == 100
         assert client.read_head().status == 200
         client.send(b"hello")
         assert client.read_chunk() == b"hello"

@@ -46,6 +46,32 @@ TEST_F(Pipelining, HoldsAnUnsafeRequestUntilThoseInFrontAreAnswered) {
     for (int i = 0; i < 3; ++i) EXPECT_EQ(c.answer().body, "/" + std::to_string(i));
 }
 
+TEST_F(Pipelining, KeepsTheHeadOfAHeldRequestThoughOthersReadMeanwhile) {
+    keep_started();
+    serve();
+    Client held = connect();
+    Client other = connect();
+    other.send(request("GET", 0));
+    until([&] { return started.size() == 1; });
+    answer(0);
+    EXPECT_EQ(other.answer().body, "/0");
+    held.send(request("POST", 1) + request("GET", 2));
+    until([&] { return started.size() == 2; });
+    idle();  // nothing is left to parse: the connection has no buffer now
+    // Read in the very turn in which the first answer lets go of its bytes, and the held request starts.
+    other.send(request("GET", 1234567));
+    answer(1);
+    started[1] = {};
+    until([&] { return started.size() == 4; });
+    const bool in_order = started[2]->head().target == "/1234567";
+    EXPECT_EQ(started[in_order ? 2 : 3]->head().target, "/1234567");
+    EXPECT_EQ(started[in_order ? 3 : 2]->head().target, "/2");
+    answer(2);
+    answer(3);
+    EXPECT_EQ(other.answer().body, "/1234567");
+    for (int i = 1; i < 3; ++i) EXPECT_EQ(held.answer().body, "/" + std::to_string(i));
+}
+
 TEST_F(Pipelining, HoldsEverythingBehindAnUnsafeRequestWithABody) {
     handler.on_route = [](Exchange&) { return Routed{Kind::coroutine, BodyMode::collect}; };
     keep_started();

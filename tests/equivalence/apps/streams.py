@@ -203,6 +203,17 @@ def _bodies(app: App, events: dict[str, asyncio.Event], counts: Counter[str]) ->
 
         return StreamingResponse(produce(), media_type="application/octet-stream")
 
+    @app.post("/upload/begun")
+    async def upload_begun(request: Request) -> StreamingResponse:
+        """Answers something before it reads."""
+
+        async def produce() -> AsyncIterator[bytes]:
+            yield b"begun"
+            async for chunk in request.stream():
+                yield chunk
+
+        return StreamingResponse(produce(), media_type="application/octet-stream")
+
     @app.post("/upload/held/{name}")
     async def upload_held(request: Request, name: str) -> dict[str, int]:
         counts[f"held-{name}"] += 1
