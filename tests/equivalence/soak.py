@@ -98,5 +98,7 @@ def test_a_server_holds_nothing_of_the_peers_it_had(server: ServerProcess) -> No
             peer.join()
         assert not errors, (errors, server.log[-4000:])
         watch.check()
+        with Client(server.address) as client:
+            assert client.request("POST", "/debug/forget").status == 200
         memory.append(rss_kib(server.serving_pid()))
     assert memory[-1] < memory[1] + 16 * 1024, f"resident memory grows: {memory} KiB"

@@ -73,6 +73,14 @@ async def set_event_safely(name: str) -> dict[str, bool]:
     return {"set": True}
 
 
+@app.post("/debug/forget")
+async def forget() -> dict[str, bool]:
+    """Lets go of all events and counts: a long test must not measure what it has left in them."""
+    events.clear()
+    counts.clear()
+    return {"forgotten": True}
+
+
 @app.get("/wait/{name}")
 async def wait(name: str) -> dict[str, str]:
     """Answers when the event is set."""
