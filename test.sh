@@ -165,18 +165,13 @@ suite_soak() {
 suite_equivalence_asan() { ASIOSERVE_TEST_SLOWNESS=4 suite_equivalence asan; }
 suite_equivalence_tsan() { ASIOSERVE_TEST_SLOWNESS=4 suite_equivalence tsan; }
 suite_switch_asan() { ASIOSERVE_TEST_SLOWNESS=4 suite_switch asan; }
-suite_debug() {
-    build debug
-    run_ctest debug
+build_and_ctest() {
+    build "$1"
+    run_ctest "$1"
 }
-suite_clang() {
-    CMAKE_ARGS=-DASIOSERVE_FUZZ=ON build clang
-    run_ctest clang
-}
-suite_coverage() {
-    build coverage
-    run_ctest coverage
-}
+suite_debug() { build_and_ctest debug; }
+suite_clang() { CMAKE_ARGS=-DASIOSERVE_FUZZ=ON build_and_ctest clang; }
+suite_coverage() { build_and_ctest coverage; }
 
 run_suites() {
     local suite

@@ -105,7 +105,7 @@ bool Connection::step_head() {
             }
             return false;
         case RequestParser::Event::refused:
-            refuse(parser_.refusal().status, parser_.refusal().reason, Broken::malformed);
+            refuse_malformed();
             return true;
         default:
             break;
@@ -138,8 +138,7 @@ void Connection::enqueue(HttpExchange& x) {
 void Connection::start_request() {
     HttpExchange& x = *fresh_;
     const std::int64_t length = x.lines_.content_length;
-    if (length > core_.limits().body_bytes && core_.limits().body_bytes != 0)
-        return refuse(413, "the body is too large", Broken::too_large);
+    if (refuse_too_large(length)) return;
     fresh_ = nullptr;
     enqueue(x);
     // From here on x may be gone as soon as it is answered, unless its body follows.
@@ -156,6 +155,19 @@ void Connection::start_request() {
         }
     }
     core_.runner().start(ExchangePtr(x), routed.kind);
+}
+
+/// Whether that is more than a body may have, which ends the reading.
+bool Connection::refuse_too_large(std::int64_t bytes) {
+    const std::int64_t limit = core_.limits().body_bytes;
+    if (limit == 0 || bytes <= limit) return false;
+    refuse(413, "the body is too large", Broken::too_large);
+    return true;
+}
+
+/// What the parser has refused.
+void Connection::refuse_malformed() {
+    refuse(parser_.refusal().status, parser_.refusal().reason, Broken::malformed);
 }
 
 /// Ends the reading with an answer of our own, where there is still one to give, behind those in front.

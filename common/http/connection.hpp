@@ -117,6 +117,8 @@ class Connection {
     void start_request();
     void enqueue(HttpExchange& x);
     void refuse(int status, std::string_view reason, Broken why);
+    bool refuse_too_large(std::int64_t bytes);
+    void refuse_malformed();
 
     // reading: connection_in.cpp
     struct ReadHandler;

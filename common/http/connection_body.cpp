@@ -41,11 +41,7 @@ bool Connection::step_collect() {
     switch (feed(x)) {
         case RequestParser::Event::body:
             body_bytes_ += parser_.body().size();
-            if (body_bytes_ > static_cast<std::uint64_t>(core_.limits().body_bytes) &&
-                core_.limits().body_bytes != 0)
-                refuse(413, "the body is too large", Broken::too_large);
-            else
-                collect(x, parser_.body());
+            if (!refuse_too_large(static_cast<std::int64_t>(body_bytes_))) collect(x, parser_.body());
             return true;
         case RequestParser::Event::end: {
             const ExchangePtr keep = body_of_;
@@ -54,7 +50,7 @@ bool Connection::step_collect() {
             return true;
         }
         case RequestParser::Event::refused:
-            refuse(parser_.refusal().status, parser_.refusal().reason, Broken::malformed);
+            refuse_malformed();
             return true;
         default:
             return false;
@@ -91,11 +87,7 @@ bool Connection::step_stream() {
         case RequestParser::Event::body: {
             const std::string_view piece = parser_.body();
             body_bytes_ += piece.size();
-            if (body_bytes_ > static_cast<std::uint64_t>(core_.limits().body_bytes) &&
-                core_.limits().body_bytes != 0) {
-                refuse(413, "the body is too large", Broken::too_large);
-                return true;
-            }
+            if (refuse_too_large(static_cast<std::int64_t>(body_bytes_))) return true;
             const bool last = static_cast<std::int64_t>(body_bytes_) == x.lines_.content_length;
             x.wants_body_ = false;
             if (last) {  // what is left is llhttp's own end of the message
@@ -112,7 +104,7 @@ bool Connection::step_stream() {
             if (x.listener_) x.listener_->on_body({}, true);
             return true;
         case RequestParser::Event::refused:
-            refuse(parser_.refusal().status, parser_.refusal().reason, Broken::malformed);
+            refuse_malformed();
             return true;
         default:
             return false;
@@ -138,7 +130,7 @@ bool Connection::step_drop() {
             end_body();
             return true;
         case RequestParser::Event::refused:
-            refuse(parser_.refusal().status, parser_.refusal().reason, Broken::malformed);
+            refuse_malformed();
             return true;
         default:
             return false;
