@@ -11,19 +11,23 @@ using asioserve::py::Ref;
 #if PY_VERSION_HEX >= 0x030E0000
 
 // From 3.14 on tasks are in a linked list in C: nothing to gain, but its two functions.
-struct TaskRegistry::Set {};
+struct TaskRegistry::Set {
+    Ref list, unlist;
+};
 
 bool TaskRegistry::attach() {
     Ref tasks = Ref::steal(PyImport_ImportModule("asyncio.tasks"));
     if (!tasks) return false;
-    add_ = Ref::steal(PyObject_GetAttrString(tasks.get(), "_register_task"));
-    unlist_ = Ref::steal(PyObject_GetAttrString(tasks.get(), "_unregister_task"));
-    return add_ && unlist_;
+    auto set = std::make_unique<Set>();
+    set->list = Ref::steal(PyObject_GetAttrString(tasks.get(), "_register_task"));
+    set->unlist = Ref::steal(PyObject_GetAttrString(tasks.get(), "_unregister_task"));
+    if (!set->list || !set->unlist) return false;
+    set_ = set.release();
+    return true;
 }
 
 void TaskRegistry::detach() {
-    add_.reset();
-    unlist_.reset();
+    delete std::exchange(set_, nullptr);
 }
 
 void TaskRegistry::quiet(bool) noexcept {}
@@ -34,12 +38,12 @@ Ref TaskRegistry::token(PyObject* task) {
 }
 
 void TaskRegistry::list(PyObject* token) {
-    Ref done = Ref::steal(PyObject_CallOneArg(add_.get(), token));
+    Ref done = Ref::steal(PyObject_CallOneArg(set_->list.get(), token));
     if (!done) PyErr_WriteUnraisable(token);
 }
 
 void TaskRegistry::unlist(PyObject* token) {
-    Ref done = Ref::steal(PyObject_CallOneArg(unlist_.get(), token));
+    Ref done = Ref::steal(PyObject_CallOneArg(set_->unlist.get(), token));
     if (!done) PyErr_WriteUnraisable(token);
 }
 
@@ -117,20 +121,19 @@ bool TaskRegistry::attach() {
     if (!capsule) return false;
     Set* own = set.release();  // the capsule's now
     own->remove = Ref::steal(PyCFunction_New(&remove_def, capsule.get()));
-    add_ = Ref::steal(PyCFunction_New(&add_def, capsule.get()));
+    Ref add = Ref::steal(PyCFunction_New(&add_def, capsule.get()));
+    if (!own->remove || !add || PyObject_SetAttrString(s, "add", add.get()) < 0) {
+        own->remove.reset();
+        return false;
+    }
     set_ = own;
-    if (own->remove && add_ && PyObject_SetAttrString(s, "add", add_.get()) == 0) return true;
-    own->remove.reset();
-    add_.reset();
-    set_ = nullptr;
-    return false;
+    return true;
 }
 
 void TaskRegistry::detach() {
     if (!set_) return;
     if (PyObject_DelAttrString(set_->weak_set.get(), "add") < 0) PyErr_Clear();
     std::exchange(set_, nullptr)->remove.reset();
-    add_.reset();
 }
 
 void TaskRegistry::quiet(bool on) noexcept {

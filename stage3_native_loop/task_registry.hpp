@@ -28,8 +28,7 @@ class TaskRegistry {
 
   private:
     struct Set;
-    Set* set_ = nullptr;               // owned by the functions made for it, which may outlive us
-    asioserve::py::Ref add_, unlist_;  // to 3.13: that function; from 3.14: asyncio's own two
+    Set* set_ = nullptr;  // to 3.13 owned by the functions made for it, which may outlive us
 };
 
 }  // namespace stage

@@ -131,23 +131,21 @@ class _Head:
 
 
 class _FirstStep(Generator[Any, Any, Chunk]):
-    """Awaits the first chunk, or ``_END``; calls ``on_wait`` as soon as that has to wait for something."""
+    """Awaits the first chunk, or ``_END``; calls ``on_wait`` whenever that has to wait for something."""
 
     def __init__(self, source: AsyncIterator[Chunk], on_wait: Callable[[], None]) -> None:
         self._step = _next(source)
-        self._on_wait: Callable[[], None] | None = on_wait
+        self._on_wait = on_wait
 
     def __await__(self) -> _FirstStep:
         return self
 
     def send(self, value: Any, /) -> Any:
         waits_for = self._step.send(value)
-        if self._on_wait is not None:
-            on_wait, self._on_wait = self._on_wait, None
-            try:
-                on_wait()
-            except BaseException as error:  # the generator must not wait for nobody
-                return self._step.throw(error)
+        try:
+            self._on_wait()
+        except BaseException as error:  # the generator must not wait for nobody
+            return self._step.throw(error)
         return waits_for
 
     def throw(self, *error: Any) -> Any:
