@@ -243,9 +243,7 @@ TEST_F(Body, ThatIsBrokenIsToldToItsReader) {
     c.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\nbroken");
     until([&] { return started.size() == 1; });
     Listener listener;
-    listener.exchange = started[0].get();
-    listener.listen(*started[0]);
-    started[0]->read_body();
+    listener.read(*started[0]);
     EXPECT_EQ(c.answer().status, 400);
     EXPECT_TRUE(c.closed());
     EXPECT_EQ(listener.body, "ab");
@@ -279,9 +277,7 @@ TEST_F(Body, CutShortByThePeerIsToldToItsReader) {
     c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
     until([&] { return started.size() == 1; });
     Listener listener;
-    listener.exchange = started[0].get();
-    listener.listen(*started[0]);
-    started[0]->read_body();
+    listener.read(*started[0]);
     until([&] { return listener.chunks == 1; });
     c.shut_write();
     until([&] { return listener.breaks == 1; });

@@ -114,6 +114,12 @@ struct Listener final : ExchangeListener {
         of_ = ExchangePtr(x);
         x.listener(this);
     }
+    /// Listens, and reads the body to its end.
+    void read(Exchange& x) {
+        exchange = &x;
+        listen(x);
+        x.read_body();
+    }
     void on_body(std::string_view chunk, bool last) override {
         ++chunks;
         body.append(chunk);

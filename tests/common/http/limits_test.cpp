@@ -102,9 +102,7 @@ TEST_F(LimitsTest, AStreamedBodyThatBecomesTooLargeIsToldToItsReader) {
            std::string(1001, 'a'));
     until([&] { return started.size() == 1; });
     Listener listener;
-    listener.exchange = started[0].get();
-    listener.listen(*started[0]);
-    started[0]->read_body();
+    listener.read(*started[0]);
     EXPECT_EQ(c.answer().status, 413);
     EXPECT_EQ(listener.breaks, 1);
     EXPECT_EQ(listener.broken, Broken::too_large);

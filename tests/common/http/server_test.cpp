@@ -21,6 +21,17 @@ class ServerTest : public Harness {
             answer({.status = status, .content_type = type, .body = body, .headers = fields});
         };
     }
+    /// How often the server sends to answer four requests that come together.
+    std::uint64_t sends_for_four_at_once() {
+        answer_targets();
+        serve();
+        Client c = connect();
+        std::string four;
+        for (int i = 0; i < 4; ++i) four += get_hello;
+        c.send(four);
+        for (int i = 0; i < 4; ++i) EXPECT_EQ(c.answer().body, "GET /hello");
+        return server->stats().sends;
+    }
 };
 
 TEST_F(ServerTest, GivesTheBytesOfTheBench) {
@@ -242,25 +253,11 @@ TEST_F(ServerTest, SendsLargeBodiesWhole) {
 
 TEST_F(ServerTest, SendsEachAnswerAtOnceWhenNotDeferred) {
     options.deferred_sends = false;
-    answer_targets();
-    serve();
-    Client c = connect();
-    std::string four;
-    for (int i = 0; i < 4; ++i) four += get_hello;
-    c.send(four);
-    for (int i = 0; i < 4; ++i) EXPECT_EQ(c.answer().body, "GET /hello");
-    EXPECT_EQ(server->stats().sends, 4U);
+    EXPECT_EQ(sends_for_four_at_once(), 4U);
 }
 
 TEST_F(ServerTest, SendsTheAnswersOfATurnTogether) {
-    answer_targets();
-    serve();
-    Client c = connect();
-    std::string four;
-    for (int i = 0; i < 4; ++i) four += get_hello;
-    c.send(four);
-    for (int i = 0; i < 4; ++i) EXPECT_EQ(c.answer().body, "GET /hello");
-    EXPECT_EQ(server->stats().sends, 1U);
+    EXPECT_EQ(sends_for_four_at_once(), 1U);
 }
 
 TEST_F(ServerTest, KnowsBothEnds) {

@@ -74,9 +74,7 @@ TEST_F(Timeouts, AStreamedBodyThatStallsIsToldToItsReader) {
     c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
     until([&] { return started.size() == 1; });
     Listener listener;
-    listener.exchange = started[0].get();
-    listener.listen(*started[0]);
-    started[0]->read_body();
+    listener.read(*started[0]);
     EXPECT_EQ(c.answer().status, 408);
     EXPECT_EQ(listener.body, "abc");
     EXPECT_EQ(listener.breaks, 1);
@@ -94,9 +92,7 @@ TEST_F(Timeouts, ASlowHandlerDoesNotUseUpTheTimeOfItsPeer) {
     const auto begin = std::chrono::steady_clock::now();
     while (std::chrono::steady_clock::now() - begin < milliseconds(600)) turn();
     Listener listener;
-    listener.exchange = started[0].get();
-    listener.listen(*started[0]);
-    started[0]->read_body();
+    listener.read(*started[0]);
     until([&] { return listener.chunks == 1; });
     c.send("fghij");
     until([&] { return listener.over; });
