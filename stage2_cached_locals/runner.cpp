@@ -41,6 +41,7 @@ struct Runner::Request final : Item, app::GuardOwner {
     void discard(Runner& r) override {
         py::gil.assert_held();
         if (state != State::done) r.give_up(*this);
+        given_up = true;  // nothing sends a kept answer any more, and this is not the I/O thread
         r.finish(*this);
     }
 

@@ -109,6 +109,30 @@ def plain(): return 'plain'
     }
 }
 
+TEST_F(RunnerContract, AnAnswerOfTheVeryLastTurnIsSentOrCut) {
+    Asked asked;
+    run(R"(
+async def last():
+    loop = asyncio.get_running_loop()
+    hurry, close = loop.create_future(), loop.close
+    def closing():
+        hurry.set_result(None)
+        loop.call_soon(loop.stop)
+        loop.run_forever()  # the handler's last step is in this turn, and no turn follows
+        close()
+    loop.close = closing
+    asyncio.tasks._unregister_task(asyncio.current_task())  # asyncio.Runner would cancel it
+    native.note('waiting')
+    await hurry
+    return 'last'
+)",
+        [&](Host& host) {
+            asked = host.begin("last");
+            host.await_note("waiting");
+        });
+    EXPECT_THAT(asked.wait(), Field(&Answer::status, AnyOf(200, 500)));
+}
+
 TEST_F(RunnerContract, AsyncGeneratorsAreClosedAtTheEnd) {
     std::vector<Asked> asked;
     bool noted = false;
