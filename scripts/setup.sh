@@ -222,12 +222,12 @@ make_venv() {
 
 build() {  # build PRESET [TARGET...]
     BUILD_DIR=$ROOT/build/$1-$TAG
-    with_lock "$1-$TAG" configure_and_build "$@"
+    with_lock "$1-$TAG" configure_and_build "$@" || exit  # a lock has a subshell of its own
 }
 
 configure() {  # configure PRESET: what a build needs before it builds; enough for compile_commands.json
     BUILD_DIR=$ROOT/build/$1-$TAG
-    with_lock "$1-$TAG" configure_preset "$@"
+    with_lock "$1-$TAG" configure_preset "$@" || exit
 }
 
 configure_preset() {
