@@ -200,6 +200,7 @@ int run(const options::Options& o, int stage, const MakeRunner& make_runner, con
     }
     py::gil.assert_held();
     const int code = run_app({o, stage, make_runner, log, io, sockets, signals, supervisor});
+    signals.outlive_python();
     return python->finalise() || code != 0 ? code : 120;
 }
 

@@ -28,12 +28,12 @@ constexpr milliseconds margin{2'000};
 
 /// What a signal handler may look at: lock-free, and constant while `active` is set where it is not atomic.
 struct State {
-    std::atomic<bool> active{false};
+    std::atomic<bool> active{false};  ///< from the first instance to the process's end
     std::atomic<int> received{0};
     std::array<std::atomic<int>, 2> counts{};
     std::atomic<int> exit_code{1};
     bool supervised = false;
-    int pipe = -1;
+    std::atomic<int> pipe{-1};
     pid_t owner = 0;
     timer_t timer{};
     milliseconds drain_time{0};
@@ -69,7 +69,7 @@ void notify(int signo) noexcept {
     if (!first) return;
     arm(state.drain_time + margin);
     const char byte = static_cast<char>(signo);
-    [[maybe_unused]] const auto ignored = ::write(state.pipe, &byte, 1);
+    [[maybe_unused]] const auto ignored = ::write(state.pipe.load(), &byte, 1);
 }
 
 void on_signal(int signo, siginfo_t* info, void* context) {
@@ -142,19 +142,32 @@ PyMethodDef after_fork_def{"after_fork", after_fork, METH_NOARGS, nullptr};
     throw std::system_error(errno, std::generic_category(), what);
 }
 
+bool is_ours(const struct sigaction& action) noexcept {
+    return (action.sa_flags & SA_SIGINFO) && action.sa_sigaction == on_signal;
+}
+
+/// Returns what was there.
+struct sigaction take_over(int signo) {
+    struct sigaction action {}, found {};
+    action.sa_sigaction = on_signal;
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    sigemptyset(&action.sa_mask);
+    if (::sigaction(signo, &action, &found) < 0) fail("sigaction");
+    return found;
+}
+
 }  // namespace
 
 Signals::Signals(asio::io_context& io, Options options) : pipe_(io) {
-    if (state.active.load()) throw std::logic_error("signals are handled already");
+    if (state.pipe.load() >= 0) throw std::logic_error("signals are handled already");
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) fail("pipe");
     pipe_.assign(ends[0]);
-    write_end_ = ends[1];
     state.received = 0;
     for (auto& count : state.counts) count = 0;
     state.exit_code = 1;
     state.supervised = options.supervised;
-    state.pipe = write_end_;
+    state.pipe = ends[1];
     state.owner = ::getpid();
     state.drain_time = options.drain_time;
     struct sigaction action {};
@@ -162,23 +175,18 @@ Signals::Signals(asio::io_context& io, Options options) : pipe_(io) {
     action.sa_flags = SA_SIGINFO | SA_RESTART;
     sigemptyset(&action.sa_mask);
     if (::sigaction(deadline_signal, &action, nullptr) < 0) fail("sigaction");
+    if (state.active.exchange(true)) {
+        arm(milliseconds(0));
+        return;
+    }
     sigevent event{};
     event.sigev_notify = SIGEV_SIGNAL;
     event.sigev_signo = deadline_signal;
     if (::timer_create(CLOCK_MONOTONIC, &event, &state.timer) < 0) fail("timer_create");
-    state.active = true;
 }
 
 Signals::~Signals() {
-    state.active = false;
-    ::timer_delete(state.timer);
-    for (std::size_t i = 0; i < handled.size(); ++i) {
-        struct sigaction now {};
-        ::sigaction(handled[i], nullptr, &now);
-        if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_signal)
-            ::sigaction(handled[i], &state.found[i], nullptr);
-    }
-    ::close(write_end_);
+    ::close(state.pipe.exchange(-1));
 }
 
 void Signals::watch(std::function<void(int signo)> first) {
@@ -201,11 +209,8 @@ void Signals::install() {
         if (found.get() == Py_None) state.chain[i] = true;
         if (!state.chain[i])
             py::must(PyObject_CallMethod(signal.get(), "signal", "iO", handled[i], ours.get()));
-        struct sigaction action {};
-        action.sa_sigaction = on_signal;
-        action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
-        sigemptyset(&action.sa_mask);
-        if (::sigaction(handled[i], &action, &state.found[i]) < 0) fail("sigaction");
+        state.found[i] = take_over(handled[i]);
+        if (is_ours(state.found[i])) state.chain[i] = false;  // an instance's before this one
     }
     py::Ref os = py::must(PyImport_ImportModule("os"));
     py::Ref hook = py::must(PyObject_GetAttrString(os.get(), "register_at_fork"));
@@ -213,6 +218,24 @@ void Signals::install() {
     py::Ref none = py::must(PyTuple_New(0));
     py::Ref names = py::must(Py_BuildValue("{sO}", "after_in_child", child.get()));
     py::must(PyObject_Call(hook.get(), none.get(), names.get()));
+}
+
+void Signals::outlive_python() {
+    py::Ref signal = py::must(PyImport_ImportModule("signal"));
+    sigset_t both, before;
+    sigemptyset(&both);
+    for (const int signo : handled) sigaddset(&both, signo);
+    ::pthread_sigmask(SIG_BLOCK, &both, &before);
+    for (std::size_t i = 0; i < handled.size(); ++i) {
+        struct sigaction now {};
+        ::sigaction(handled[i], nullptr, &now);
+        if (!is_ours(now)) continue;  // the app's own since then
+        state.chain[i] = false;
+        // Python leaves a signal alone for which it has no handler.
+        py::must(PyObject_CallMethod(signal.get(), "signal", "ii", handled[i], 0));
+        take_over(handled[i]);
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void Signals::deadline(milliseconds time, int code) noexcept {

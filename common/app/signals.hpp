@@ -29,6 +29,8 @@ class Signals {
 
     /// Takes nothing over before install().
     Signals(asio::io_context& io, Options options);
+    /// The handlers and the deadline stay for the rest of the process: what was one wish must not meet the
+    /// default action in its last microseconds, and a library that hangs in exit() is bounded still.
     ~Signals();
     Signals(const Signals&) = delete;
     Signals& operator=(const Signals&) = delete;
@@ -42,6 +44,10 @@ class Signals {
     /// and an app that calls the handler it found drains the server.
     void install() ASIOSERVE_REQUIRES(py::gil);
 
+    /// Just before the interpreter is finalised, which would put the default action where Python has a
+    /// handler, long before the process ends. Main thread.
+    void outlive_python() ASIOSERVE_REQUIRES(py::gil);
+
     /// Ends the process with `code` when `time` is over and it still runs. Any thread; replaces the deadline
     /// before.
     void deadline(std::chrono::milliseconds time, int code) noexcept;
@@ -53,7 +59,6 @@ class Signals {
 
   private:
     asio::posix::stream_descriptor pipe_;
-    int write_end_ = -1;
 };
 
 }  // namespace asioserve::app

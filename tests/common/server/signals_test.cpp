@@ -179,12 +179,25 @@ void forked_child_is_on_its_own() {
     ::_exit(0);
 }
 
-void everything_is_put_back() {
+void a_wish_outlives_python() {
     {
-        Process p;
+        Process p({.supervised = true});
         p.signals.install();
-        p.python.finalise();
+        ::raise(SIGINT);
+        p.signals.outlive_python();
+        CHECK(p.python.finalise());
+        ::raise(SIGTERM);
     }
+    ::raise(SIGTERM);
+    ::_exit(0);
+}
+
+void a_later_handler_of_the_app_goes_with_python() {
+    Process p;
+    p.signals.install();
+    p.run("import signal\nsignal.signal(signal.SIGTERM, lambda *a: None)\n");
+    p.signals.outlive_python();
+    CHECK(p.python.finalise());
     struct sigaction now {};
     ::sigaction(SIGTERM, nullptr, &now);
     CHECK(now.sa_handler == SIG_DFL);
@@ -221,8 +234,11 @@ TEST_F(SignalsDeathTest, AsyncioRunDoesNotTakeSigint) {
 TEST_F(SignalsDeathTest, AForkedChildDoesNotDrainItsParent) {
     EXPECT_EXIT_CODE(0, forked_child_is_on_its_own(););
 }
-TEST_F(SignalsDeathTest, TheProcessHasItsOldHandlersAfterwards) {
-    EXPECT_EXIT_CODE(0, everything_is_put_back(););
+TEST_F(SignalsDeathTest, OneWishStaysOneWithoutPython) {
+    EXPECT_EXIT_CODE(128 + SIGTERM, a_wish_outlives_python(););
+}
+TEST_F(SignalsDeathTest, AHandlerThatCameLaterGoesWithPython) {
+    EXPECT_EXIT_CODE(0, a_later_handler_of_the_app_goes_with_python(););
 }
 
 }  // namespace

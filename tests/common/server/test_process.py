@@ -187,6 +187,14 @@ class TestSupervised:
             child.server.signal(signal.SIGTERM)
             assert child.server.wait() == 0
 
+    def test_the_second_half_of_a_wish_may_come_very_late(self, stage: str) -> None:
+        with supervised(stage, life="lingers") as child:
+            child.lines("ready")
+            child.server.signal(signal.SIGINT)
+            child.server.wait_for_log("lingering")
+            child.server.signal(signal.SIGTERM)
+            assert child.server.wait() == 0
+
 
 class TestStarting:
     def test_a_descriptor_that_is_not_open(self, stage: str) -> None:
@@ -274,6 +282,14 @@ class TestEnding:
         with serving(stage, "--timeout-graceful-shutdown", "100ms", life="shutdown-hangs") as server:
             assert server.stop() == 1
             assert "did not end within --timeout-graceful-shutdown" in server.log
+
+    def test_a_second_signal_ends_an_interpreter_that_takes_its_time(self, stage: str) -> None:
+        with serving(stage, life="lingers") as server:
+            server.signal(signal.SIGTERM)
+            server.wait_for_log("lingering")
+            server.signal(signal.SIGTERM)
+            assert server.wait() == 128 + signal.SIGTERM
+            assert "second signal, ending at once" in server.log
 
     def test_a_loop_that_hangs_is_bounded(self, stage: str) -> None:
         with serving(stage, "--timeout-graceful-shutdown", "100ms") as server:

@@ -50,6 +50,18 @@ async def lifespan(app: App) -> AsyncIterator[None]:
 app = App(lifespan=lifespan)
 
 
+class Lingering:
+    """Goes when the interpreter is finalised and Python has let go of its signals; takes its time."""
+
+    def __del__(self, write: Any = os.write, sleep: Any = time.sleep) -> None:
+        write(2, b"lingering\n")
+        sleep(1)
+
+
+if LIFE == "lingers":
+    sys.lingering = Lingering()  # type: ignore[attr-defined]
+
+
 @app.get("/")
 async def root() -> dict[str, Any]:
     return {"pid": os.getpid(), "frozen": gc.get_freeze_count()}
