@@ -148,7 +148,8 @@ bool is_ours(const struct sigaction& action) noexcept {
 
 /// Returns what was there.
 struct sigaction take_over(int signo) {
-    struct sigaction action {}, found {};
+    struct sigaction action {
+    }, found{};
     action.sa_sigaction = on_signal;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     sigemptyset(&action.sa_mask);
