@@ -40,13 +40,14 @@ function(asioserve_program name)
     target_link_libraries(${name} PRIVATE asioserve_warnings)
 endfunction()
 
-# asioserve_discover(name LABELS ... [TIMEOUT n]): the tests of a program that GoogleTest runs.
+# asioserve_discover(name LABELS ... [TIMEOUT n] [PREFIX p]): the tests of a program that GoogleTest runs. CTest gives
+# labels by name, whatever the folder: programs that share tests need a prefix each.
 function(asioserve_discover name)
-    cmake_parse_arguments(T "" "TIMEOUT" "LABELS" ${ARGN})
+    cmake_parse_arguments(T "" "TIMEOUT;PREFIX" "LABELS" ${ARGN})
     if(NOT T_TIMEOUT)
         set(T_TIMEOUT 60)
     endif()
-    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${T_TIMEOUT})
+    gtest_discover_tests(${name} TEST_PREFIX "${T_PREFIX}" DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${T_TIMEOUT})
     # gtest_discover_tests would take all labels but the first for names of properties.
     set(labels ${CMAKE_CURRENT_BINARY_DIR}/${name}_labels.cmake)
     file(CONFIGURE OUTPUT ${labels} CONTENT
@@ -54,12 +55,13 @@ function(asioserve_discover name)
     set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${labels})
 endfunction()
 
-# asioserve_gtest(NAME LABELS "a;b" SOURCES … LIBS …): a GoogleTest program; each TEST is a ctest with a time limit.
+# asioserve_gtest(NAME LABELS "a;b" SOURCES … LIBS … [PREFIX p]): a GoogleTest program; each TEST is a ctest with a time
+# limit.
 function(asioserve_gtest name)
-    cmake_parse_arguments(T "" "" "LABELS;SOURCES;LIBS" ${ARGN})
+    cmake_parse_arguments(T "" "PREFIX" "LABELS;SOURCES;LIBS" ${ARGN})
     asioserve_program(${name} ${T_SOURCES})
     target_link_libraries(${name} PRIVATE ${T_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
-    asioserve_discover(${name} LABELS ${T_LABELS})
+    asioserve_discover(${name} LABELS ${T_LABELS} PREFIX "${T_PREFIX}")
 endfunction()
 
 add_subdirectory(${ASIOSERVE_ROOT}/common ${CMAKE_BINARY_DIR}/common)
@@ -76,7 +78,7 @@ function(asioserve_stage number)
         add_subdirectory(${ASIOSERVE_ROOT}/tests/fakes ${CMAKE_BINARY_DIR}/tests/fakes)
     endif()
     set(contract ${ASIOSERVE_ROOT}/tests/contract)
-    asioserve_gtest(stage${number}_contract LABELS contract stage${number}
+    asioserve_gtest(stage${number}_contract LABELS contract stage${number} PREFIX stage${number}.
         SOURCES ${contract}/runner_contract_test.cpp ${contract}/runner_tasks_test.cpp ${contract}/runner_life_test.cpp
                 ${contract}/seam_contract_test.cpp ${contract}/host.cpp ${contract}/source_handler.cpp
                 ${contract}/recorded_exchange.cpp ${contract}/python_main.cpp
@@ -85,4 +87,15 @@ function(asioserve_stage number)
     target_compile_definitions(stage${number}_contract PRIVATE STAGE_RUNNER_HEADER="${folder}/runner.hpp")
     # As for the server: extension modules look up the interpreter's symbols in the program.
     set_target_properties(stage${number}_contract PROPERTIES ENABLE_EXPORTS ON)
+endfunction()
+
+# asioserve_lesson(3.2 NAMES...): the tests of RunnerContract that show what a lesson promises: ctest -L lesson3.2.
+function(asioserve_lesson lesson)
+    string(SUBSTRING ${lesson} 0 1 number)
+    set(labels ${CMAKE_CURRENT_BINARY_DIR}/lesson${lesson}_labels.cmake)
+    list(TRANSFORM ARGN PREPEND stage${number}.RunnerContract.)
+    list(JOIN ARGN " " tests)
+    file(CONFIGURE OUTPUT ${labels} CONTENT
+        "if(stage@number@_contract_TESTS)\n  set_tests_properties(@tests@ PROPERTIES LABELS lesson@lesson@)\nendif()\n" @ONLY)
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${labels})
 endfunction()

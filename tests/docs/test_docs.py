@@ -236,27 +236,26 @@ def test_the_guide_for_operators_names_every_flag() -> None:
     assert wanted - said - {"--help", "--version"} == set()
 
 
-def test_checkpoints_select_tests() -> None:
-    """ctest -R and -L of the lessons find something."""
-    tests = [
-        f"{suite}.{name}"
+def test_each_lesson_labels_its_tests_and_its_checkpoint_runs_them() -> None:
+    tests = {
+        name
         for file in files()
         if file.startswith("tests/contract/")
-        for suite, name in re.findall(r"^TEST(?:_F)?\((\w+), *(\w+)\)", text_of(file), re.M)
-    ]
-    found = 0
-    for page, words in commands():
-        if words[0] != "ctest":
-            continue
-        found += 1
-        label = words[words.index("-L") + 1]
-        assert re.fullmatch(r"stage[123]", label) and "LABELS contract stage${number}" in text_of(
-            "cmake/stage.cmake"
-        )
-        if "-R" in words:
-            wanted = words[words.index("-R") + 1]
-            assert any(re.search(wanted, test) for test in tests), f"{page}: no test is called {wanted}"
-    assert found
+        for name in re.findall(r"^TEST_F\(RunnerContract, *(\w+)\)", text_of(file), re.M)
+    }
+    labelled = {}
+    for file in files():
+        for lesson, names in re.findall(r"^asioserve_lesson\((\d\.\d)\s+([^)]*)\)", text_of(file), re.M):
+            assert file.startswith(f"stage{lesson[0]}_"), f"{file}: lesson {lesson} is another stage's"
+            labelled[lesson] = names.split()
+    asked = {
+        page: words[words.index("-L") + 1]
+        for page, words in commands()
+        if words[0] == "ctest" and page in lessons()
+    }
+    assert asked == {page: f"lesson{page.split('/')[-1][:3]}" for page in lessons()}
+    assert sorted(asked.values()) == sorted(f"lesson{lesson}" for lesson in labelled)
+    assert [name for names in labelled.values() for name in names if name not in tests] == []
 
 
 def test_counters_and_ablations_that_pages_name_exist() -> None:
