@@ -86,6 +86,7 @@ class Supervised:
         pass_fds: tuple[int, ...] = (),
         app: tuple[str, ...] = ("app:app",),
         real: bool = False,
+        wrapper: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self.pid_file = folder / "pid"
@@ -96,7 +97,7 @@ class Supervised:
         environment |= env or {}
         self.process = subprocess.Popen(
             [
-                str(binaries() / "asioserve"), *sockets, "--pid-file", str(self.pid_file), "--log-level", "debug",
+                *wrapper, str(binaries() / "asioserve"), *sockets, "--pid-file", str(self.pid_file), "--log-level", "debug",
                 *flags, *app,
             ],
             env=environment,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import signal
 import socket
 import time
@@ -300,6 +301,24 @@ def test_orphans_are_adopted_and_collected(
     server = supervise(fakes={3: "orphan"}).listening()
     server.logged("collected the orphan")
     eventually("one child is left", lambda: processes.children_of(server.pid) == [server.get()["pid"]])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_as_the_first_process_of_a_container(
+    supervise: Supervise, processes: Processes, eventually: Eventually, number: signal.Signals
+) -> None:
+    """The kernel gives PID 1 no default actions and all orphans."""
+    namespace = ["unshare", "--pid", "--fork", "--kill-child=KILL"]
+    if os.geteuid() != 0:
+        namespace += ["--user", "--map-root-user"]
+    server = supervise(fakes={3: "orphan"}, wrapper=tuple(namespace)).listening()
+    server.logged("collected the orphan")
+    (first,) = processes.children_of(server.pid)
+    assert re.search(r"^NSpid:.*\t1$", Path(f"/proc/{first}/status").read_text(), re.M)
+    (child,) = eventually("one child is left", lambda: processes.children_of(first))
+    os.kill(first, number)
+    assert server.wait() == 0
+    assert processes.gone(child)
 
 
 def test_no_zombies_after_crashes(supervise: Supervise, processes: Processes, eventually: Eventually) -> None:
