@@ -77,7 +77,11 @@ step() {  # step NAME COMMAND...
     closing+=("$(printf '%-24s %4d s  %s' "$name" $((SECONDS - since)) "${line:-$([ "$status" = 0 ] && echo ok || echo FAILED)}")")
 }
 
-run_pytest() { "$PYTHON" -m pytest ${PYTEST_ARGS:-} "$@"; }
+# A shell starts what runs in the background (`./test.sh &`, nohup) with SIGINT ignored, which every program started from
+# there inherits: the tests that send it would wait for ever.
+interruptible() { env --default-signal=INT "$@"; }
+
+run_pytest() { interruptible "$PYTHON" -m pytest ${PYTEST_ARGS:-} "$@"; }
 
 # What waits for processes and sockets more than it computes: more workers than cores.
 run_pytest_at_once() { run_pytest -n "$((${JOBS:-$(nproc)} + 1))" --dist worksteal "$@"; }
@@ -89,7 +93,7 @@ run_ctest() {  # run_ctest PRESET ARGS...
     local dir=$ROOT/build/$1-$TAG
     shift
     local threads=${JOBS:-$(nproc)}
-    ctest --test-dir "$dir" -j "$threads" --output-on-failure --no-tests=error ${CTEST_ARGS:-} "$@"
+    interruptible ctest --test-dir "$dir" -j "$threads" --output-on-failure --no-tests=error ${CTEST_ARGS:-} "$@"
 }
 
 sanitizers() {  # sanitizers [SUPPRESSIONS]

@@ -1,6 +1,7 @@
 #include "fallback_switch/launch.hpp"
 
 #include <fcntl.h>
+#include <spdlog/fmt/fmt.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -83,7 +84,7 @@ std::vector<std::string> Launcher::arguments(int stage, int pipe) const {
     for (const auto& [name, value] : parsed_.hand_on) {
         const bool fault = name.rfind("fault-", 0) == 0;
         const int only = o.supervision.fault_stage;
-        if (!fault || only == 0 || only == stage) all.push_back("--" + name + "=" + value);
+        if (!fault || only == 0 || only == stage) all.push_back(fmt::format("--{}={}", name, value));
     }
     for (const int fd : sockets_) all.push_back("--fd=" + std::to_string(fd));
     all.push_back("--supervisor-fd=" + std::to_string(pipe));

@@ -124,7 +124,7 @@ void Supervisor::child_ended(pid_t pid, int status) {
     const auto found =
         std::find_if(all.begin(), all.end(), [&](const ChildPtr& one) { return one->pid() == pid; });
     if (found == all.end()) return spdlog::debug("collected the orphan {}", pid);
-    const ChildPtr child = *found;
+    const ChildPtr& child = *found;
     child->ended();
     // What it had still to say may have been that it is ready, and changed its role.
     const bool served = child == serving_;

@@ -1,6 +1,7 @@
 #include "stage3_native_loop/request_task.hpp"
 
 #include <cstddef>
+#include <utility>
 
 #include "stage3_native_loop/runner.hpp"
 
@@ -79,7 +80,7 @@ PySendResult drive(RequestCoroutine& self, PyObject* value, PyObject* exception,
     if (self.exchange && !self.inner) {
         // Assigned, not started: a task that was made the ordinary way takes its first step.
         if (thrown) {
-            Outcome cancelled = Outcome::raised(std::move(thrown));
+            Outcome cancelled = Outcome::raised(std::exchange(thrown, Ref{}));
             self.inner = self.runner->finish(*self.exchange, cancelled).release();
         } else {
             self.inner = self.runner->begin(*self.exchange).release();

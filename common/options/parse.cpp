@@ -96,7 +96,7 @@ std::string explain(const CLI::ParseError& error, const CLI::App& app,
 }
 
 bool of_the_supervisor(const CLI::Option& option) {
-    const std::string group = option.get_group();
+    const std::string& group = option.get_group();
     return group == listening_group || group == supervision_group || !option.get_configurable() ||
            option.get_single_name() == "fault-stage" || option.get_single_name() == "APP";
 }

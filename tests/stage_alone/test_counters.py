@@ -11,6 +11,7 @@ from blackbox.client import Client
 from blackbox.server import ServerProcess, wait_for
 
 REQUESTS = 50
+STRACE = ("strace", "-f", "-qq", "-y", "-e", "trace=sendto,write,epoll_ctl,recvfrom")
 # A byte through the loop's own socket pair (stage 1), 8 bytes into an eventfd (stage 2), and Asio's way: arming the
 # eventfd of its reactor anew.
 LOOP_WAKE_UP = re.compile(r'sendto\(\d+<[^>]*>, "\\0", 1,|write\(\d+<anon_inode:\[eventfd\]>, "\\1\\0')
@@ -35,8 +36,7 @@ def test_wake_ups_are_the_system_calls_that_strace_sees(
         with Client(server.address) as client:
             client.get("/hello")  # what happens once, has happened
             tracer = subprocess.Popen(
-                ["strace", "-f", "-qq", "-y", "-e", "trace=sendto,write,epoll_ctl,recvfrom"]
-                + ["-o", str(trace), "-p", str(server.serving_pid())],
+                [*STRACE, "-o", str(trace), "-p", str(server.serving_pid())],
                 stderr=subprocess.PIPE,
             )
 

@@ -59,7 +59,7 @@ def state_of(pid: int) -> str:
     """R, S, Z …, or nothing when there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second: it went between open and read
         return ""
 
 

@@ -134,7 +134,9 @@ TEST_F(Timeouts, AReaderThatTakesNothingIsCut) {
     Listener listener;
     listener.listen(*started[0]);
     started[0]->begin({});
-    started[0]->write(std::string(30'000'000, 'x'));
+    std::string more_than_the_kernel_holds;
+    more_than_the_kernel_holds.resize(30'000'000, 'x');
+    started[0]->write(more_than_the_kernel_holds);
     until([&] { return listener.breaks == 1; });
     EXPECT_EQ(listener.broken, Broken::timed_out);
     EXPECT_EQ(server->stats().connections_open, 0U);

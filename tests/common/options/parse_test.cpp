@@ -230,7 +230,7 @@ TEST(Options, MistakesAreNamedInOneLine) {
                                                           {"--metrics-path", "/a b"},
                                                           {"--supervisor-fd", "-2"},
                                                           {"--fault-crash-after", "x"}})
-        EXPECT_THAT(bad({"a:b", flag + "=" + value}), HasSubstr(flag)) << value;
+        EXPECT_THAT(bad({"a:b", std::string(flag).append("=").append(value)}), HasSubstr(flag)) << value;
 }
 
 TEST(Options, HelpAndVersionAreNoMistakes) {
@@ -339,7 +339,8 @@ TEST(Supervisor, HandsOnWhatConcernsAServerWhereverItWasSet) {
             Program::asioserve);
     ASSERT_TRUE(result.run) << result.text;
     std::vector<std::string> flags;
-    for (const auto& [name, value] : result.hand_on) flags.push_back(name + "=" + value);
+    for (const auto& [name, value] : result.hand_on)
+        flags.push_back(std::string(name).append("=").append(value));
     EXPECT_THAT(flags, testing::UnorderedElementsAre("timeout-body=5s", "sync=pool", "access-log=false",
                                                      "header=a: b", "header=c: d", "fault-crash-after=3"));
     // And a server understands it.
