@@ -7,22 +7,40 @@ selector-loop code, which stands on four methods of the core: _add_reader, _remo
 from __future__ import annotations
 
 import asyncio
+import selectors
 import signal
 import sys
 import threading
-from asyncio import events, format_helpers
-from asyncio.log import logger
+import weakref
+from asyncio import base_events, events, format_helpers
 from collections.abc import Callable
 from typing import Any
 
 import _asioloop
 
 
-class _NoSelector:
-    """Stands where asyncio's loop keeps its selector; Asio's reactor does that work."""
+class _Watched:
+    """Stands where asyncio's loop keeps its selector, and shows what Asio's reactor, which does that work, waits for.
+
+    asyncio's own transports look there: repr() says whether they are reading.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        # The loop has this: no cycle.
+        self._loop = weakref.ref(loop)
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        """What is waited for, as a selector says it. KeyError: nothing."""
+        loop = self._loop()
+        reader, writer = loop._watched(fileobj) if loop else (None, None)
+        if reader is None and writer is None:
+            raise KeyError(f"{fileobj!r} is not registered")
+        mask = (selectors.EVENT_READ if reader else 0) | (selectors.EVENT_WRITE if writer else 0)
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        return selectors.SelectorKey(fileobj, fd, mask, (reader, writer))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing is open here."""
 
 
 class Loop(_asioloop.LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
@@ -35,31 +53,40 @@ class Loop(_asioloop.LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
     slow_callback_duration = 0.1
 
     def __init__(self) -> None:
-        asyncio.SelectorEventLoop.__init__(self, _NoSelector())  # type: ignore[arg-type]
+        super().__init__(_Watched(self))  # type: ignore[arg-type]
 
     # --- running --------------------------------------------------------------------------------------------
 
     def run_forever(self) -> None:
         """Run until stop() is called (asyncio.loop.run_forever)."""
+        self._run_forever_setup()
+        try:
+            self._run_core()
+        finally:
+            self._run_forever_cleanup()
+
+    def _run_forever_setup(self) -> None:
+        """What comes before the turns (_run_once), for a subclass whose run_forever() is its own."""
         self._check_closed()
         self._check_running()
         self._set_coroutine_origin_tracking(self.get_debug())
         self._set_core_debug(self.get_debug(), self.slow_callback_duration)
-        hooks = sys.get_asyncgen_hooks()
-        wakeup = self._watch_signals()
-        try:
-            self._thread_id = threading.get_ident()
-            sys.set_asyncgen_hooks(
-                firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
-            )
-            events._set_running_loop(self)
-            self._run_core()
-        finally:
-            self._thread_id = None  # type: ignore[assignment]
-            events._set_running_loop(None)
-            self._set_coroutine_origin_tracking(False)
-            sys.set_asyncgen_hooks(*hooks)
-            self._unwatch_signals(wakeup)
+        self._old_agen_hooks = sys.get_asyncgen_hooks()
+        self._old_wakeup_fd = self._watch_signals()
+        self._thread_id = threading.get_ident()
+        sys.set_asyncgen_hooks(
+            firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
+        )
+        events._set_running_loop(self)
+
+    def _run_forever_cleanup(self) -> None:
+        """What comes after them."""
+        self._stopping = False
+        self._thread_id = None  # type: ignore[assignment]
+        events._set_running_loop(None)
+        self._set_coroutine_origin_tracking(False)
+        sys.set_asyncgen_hooks(*self._old_agen_hooks)
+        self._unwatch_signals(self._old_wakeup_fd)
 
     def _watch_signals(self) -> int | None:
         """Let signals end a blocking wait: the interpreter writes each one to our wake-up descriptor.
@@ -122,8 +149,9 @@ class Loop(_asioloop.LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
         self.call_exception_handler(context)
 
     def _report_slow(self, handle: asyncio.Handle, seconds: float) -> None:
-        text = asyncio.base_events._format_handle(handle)  # type: ignore[attr-defined]
-        logger.warning("Executing %s took %.3f seconds", text, seconds)
+        text = base_events._format_handle(handle)  # type: ignore[attr-defined]
+        # By its name: CPython's tests put another logger there.
+        base_events.logger.warning("Executing %s took %.3f seconds", text, seconds)  # type: ignore[attr-defined]
 
     def _debug_check(self, callback: Callable[..., object], method: str, check_thread: bool) -> None:
         if check_thread:

@@ -105,7 +105,7 @@ void LoopCore::set_shown(bool on) {
     shown_ = on;
 }
 
-bool LoopCore::run() {
+bool LoopCore::run(bool once) {
     thread_ = std::this_thread::get_id();
     thread_state_ = PyThreadState_Get();
     gil_held_ = true;
@@ -125,9 +125,8 @@ bool LoopCore::run() {
         expire_timers();
         ok = run_ready();
         if (ok && hook_) hook_->run_deferred();
-        if (stopping_) break;
+        if (stopping_ || once) break;
     }
-    stopping_ = false;
     // Settled last: the end of the turn may start requests, and the running loop is about to be nobody's.
     if (hook_ && ok) hook_->end_turn();
     if (hook_) hook_->settle();

@@ -89,11 +89,13 @@ class LoopCore {
 
     // --- the turn
     // -------------------------------------------------------------------------------------------
-    /// Runs until stop(). GIL held. False with an exception set: SystemExit or KeyboardInterrupt left a
-    /// callback.
-    bool run();
-    /// Ends run() after this turn.
-    void stop() noexcept { stopping_ = true; }
+    /// Runs until stop(), or for one turn. GIL held. False with an exception set: SystemExit or
+    /// KeyboardInterrupt left a callback.
+    bool run(bool once = false);
+    /// True: run() ends after this turn, also the next one that is started. False: takes it back.
+    void stop(bool on = true) noexcept { stopping_ = on; }
+    /// stop() was called, and not taken back.
+    bool stopping() const noexcept { return stopping_; }
     /// Forgets every callback, timer and descriptor. GIL held, not running.
     void close();
     /// close() was called.

@@ -1,5 +1,6 @@
 // The Python type _asioloop.LoopCore: argument parsing in front of LoopCore, for asioloop.Loop to derive
 // from.
+#include <climits>
 #include <cstddef>
 #include <new>
 
@@ -163,14 +164,25 @@ PyObject* run_core(PyObject* self, PyObject*) {
     return core(self).run() ? new_reference(Py_None) : nullptr;
 }
 
+PyObject* run_once(PyObject* self, PyObject*) {
+    return core(self).run(true) ? new_reference(Py_None) : nullptr;
+}
+
 PyObject* stop(PyObject* self, PyObject*) {
     core(self).stop();
     return new_reference(Py_None);
 }
 
-PyObject* is_running(PyObject* self, PyObject*) {
-    return PyBool_FromLong(core(self).running());
+PyObject* get_stopping(PyObject* self, void*) {
+    return PyBool_FromLong(core(self).stopping());
 }
+
+int set_stopping(PyObject* self, PyObject* on, void*) {
+    const int truth = on ? PyObject_IsTrue(on) : 0;
+    if (truth >= 0) core(self).stop(truth != 0);
+    return truth < 0 ? -1 : 0;
+}
+
 PyObject* get_debug(PyObject* self, PyObject*) {
     return PyBool_FromLong(core(self).debug);
 }
@@ -204,12 +216,46 @@ PyObject* add_callback(PyObject* self, PyObject* handle) {
     return new_reference(Py_None);
 }
 
+/// As module selectors takes a file: a number, or an object whose fileno() can be made one. -1 with a
+/// ValueError.
+int descriptor_of(PyObject* file) {
+    Ref number =
+        PyLong_Check(file) ? Ref::borrow(file) : Ref::steal(PyObject_CallMethod(file, "fileno", nullptr));
+    if (number) number = Ref::steal(PyNumber_Long(number.get()));
+    const long fd = number ? PyLong_AsLong(number.get()) : -1;
+    if (fd == -1 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_TypeError) ||
+            PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_OverflowError))
+            PyErr_Format(PyExc_ValueError, "Invalid file object: %R", file);
+        return -1;
+    }
+    if (fd < 0 || fd > INT_MAX) {
+        PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %ld", fd);
+        return -1;
+    }
+    return static_cast<int>(fd);
+}
+
+/// The same for a file that may be closed already: whoever closes a socket first must still be able to
+/// remove its callbacks.
+int watched_descriptor_of(PyObject* self, PyObject* file) {
+    int fd = descriptor_of(file);
+    if (fd < 0 && PyErr_ExceptionMatches(PyExc_ValueError)) {
+        const int known = core(self).watches().descriptor_of(file);
+        if (known >= 0) {
+            PyErr_Clear();
+            fd = known;
+        }
+    }
+    return fd;
+}
+
 PyObject* set_watch(PyObject* self, PyObject* const* values, Py_ssize_t n, bool write) {
     if (n < 2) {
         PyErr_SetString(PyExc_TypeError, "a file descriptor and a callback are needed");
         return nullptr;
     }
-    const int fd = PyObject_AsFileDescriptor(values[0]);
+    const int fd = descriptor_of(values[0]);
     if (fd < 0) return nullptr;
     if (core(self).closed()) {
         PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
@@ -221,7 +267,7 @@ PyObject* set_watch(PyObject* self, PyObject* const* values, Py_ssize_t n, bool 
     Ref handle = module.handles.make(self, values[1], call.args.get(), nullptr);
     if (!handle) return nullptr;
     Ref result = handle;
-    if (!core(self).watches().set(fd, write, std::move(handle))) return nullptr;
+    if (!core(self).watches().set(fd, values[0], write, std::move(handle))) return nullptr;
     return result.release();
 }
 
@@ -234,11 +280,18 @@ PyObject* add_writer(PyObject* self, PyObject* const* v, Py_ssize_t n) {
 
 PyObject* remove_watch(PyObject* self, PyObject* file, bool write) {
     if (core(self).closed()) return new_reference(Py_False);
-    // A number is taken as it is: the descriptor may be closed already, and the callback must go all the
-    // same.
-    const int fd = PyObject_AsFileDescriptor(file);
+    const int fd = watched_descriptor_of(self, file);
     if (fd < 0) return nullptr;
     return PyBool_FromLong(core(self).watches().remove(fd, write));
+}
+
+PyObject* watched(PyObject* self, PyObject* file) {
+    const int fd = watched_descriptor_of(self, file);
+    if (fd < 0) return nullptr;
+    const FdWatch* watch = core(self).watches().find(fd);
+    PyObject* reader = watch ? watch->reader.handle : nullptr;
+    PyObject* writer = watch ? watch->writer.handle : nullptr;
+    return PyTuple_Pack(2, reader ? reader : Py_None, writer ? writer : Py_None);
 }
 
 PyObject* remove_reader(PyObject* self, PyObject* file) {
@@ -269,10 +322,12 @@ PyMethodDef methods[] = {
     {"time", &loop_time, METH_NOARGS,
      "time()\n--\n\nSeconds on the loop's clock, which is time.monotonic()'s."},
     {"stop", &stop, METH_NOARGS, "stop()\n--\n\nEnd run_forever() after the turn under way."},
-    {"is_running", &is_running, METH_NOARGS, "is_running()\n--\n\nTrue while run_forever() runs."},
     {"get_debug", &get_debug, METH_NOARGS, "get_debug()\n--\n\nTrue in debug mode."},
     {"_timer_handle_cancelled", &timer_cancelled, METH_O, "asyncio.TimerHandle.cancel() calls this."},
     {"_run_core", &run_core, METH_NOARGS, "Turn until stop()."},
+    {"_run_once", &run_once, METH_NOARGS, "One turn, for a loop class with a run_forever() of its own."},
+    {"_watched", &watched, METH_O,
+     "_watched(file) -> (reader, writer)\n--\n\nThe handles that wait for a file; None for none."},
     {"_set_core_debug", &set_core_debug, METH_VARARGS, "(debug, slow_callback_duration)"},
     {"_set_core_task_factory", &set_core_task_factory, METH_O, "(in_use)"},
     {"_close_core", &close_core, METH_NOARGS, "Forget all callbacks, timers and descriptors."},
@@ -284,6 +339,11 @@ PyMethodDef methods[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
+PyGetSetDef properties[] = {
+    {"_stopping", &get_stopping, &set_stopping, "stop() was called: asyncio's own name for it.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
 PyType_Slot slots[] = {
     {Py_tp_doc,
      const_cast<char*>("The native part of asioloop.Loop: turn, timers, callbacks, file descriptors.")},
@@ -292,6 +352,7 @@ PyType_Slot slots[] = {
     {Py_tp_traverse, reinterpret_cast<void*>(&loop_traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(&loop_clear)},
     {Py_tp_methods, methods},
+    {Py_tp_getset, properties},
     {0, nullptr},
 };
 

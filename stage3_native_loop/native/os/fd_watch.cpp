@@ -23,7 +23,18 @@ void cancel_and_drop(PyObject*& handle) {
 
 }  // namespace
 
-bool FdWatches::set(int fd, bool write, Ref handle) {
+const FdWatch* FdWatches::find(int fd) const {
+    auto found = watches_.find(fd);
+    return found == watches_.end() ? nullptr : found->second.get();
+}
+
+int FdWatches::descriptor_of(PyObject* file) const {
+    for (const auto& [fd, watch] : watches_)
+        if (watch->file == file) return fd;
+    return -1;
+}
+
+bool FdWatches::set(int fd, PyObject* file, bool write, Ref handle) {
     auto found = watches_.find(fd);
     if (found == watches_.end()) {
         // epoll refuses these; Asio takes them all the same and would call back at once, for ever.
@@ -35,6 +46,7 @@ bool FdWatches::set(int fd, bool write, Ref handle) {
         }
         try {
             auto watch = std::make_shared<FdWatch>(io_, fd);
+            if (!PyLong_Check(file)) watch->file = new_reference(file);
             found = watches_.emplace(fd, std::move(watch)).first;
         } catch (const asio::system_error& e) {
             errno = e.code().value();
@@ -63,6 +75,7 @@ bool FdWatches::remove(int fd, bool write) {
         watches_.erase(fd);
         watch->closed = true;
         watch->descriptor.release();
+        clear(watch->file);
     }
     return true;
 }
@@ -97,19 +110,22 @@ void FdWatches::ran(FdWatch& watch, bool write) {
 }
 
 void FdWatches::close() {
-    for (auto& [fd, watch] : watches_) {
+    // Moved out first: what dies with a handle may look here.
+    auto all = std::exchange(watches_, {});
+    for (auto& [fd, watch] : all) {
         watch->closed = true;
         watch->descriptor.release();
         clear(watch->reader.handle);
         clear(watch->writer.handle);
+        clear(watch->file);
     }
-    watches_.clear();
 }
 
 int FdWatches::traverse(visitproc visit, void* arg) {
     for (auto& [fd, watch] : watches_) {
         Py_VISIT(watch->reader.handle);
         Py_VISIT(watch->writer.handle);
+        Py_VISIT(watch->file);
     }
     return 0;
 }

@@ -31,6 +31,8 @@ struct FdWatch : std::enable_shared_from_this<FdWatch> {
     /// One of the two.
     Side& side(bool write) noexcept { return write ? writer : reader; }
 
+    /// What add_reader() was given, when that was no number: owned, so that it is found when it is closed.
+    PyObject* file = nullptr;
     /// How Asio waits for it.
     asio::posix::stream_descriptor descriptor;
     /// What is watched for.
@@ -47,9 +49,13 @@ class FdWatches {
   public:
     /// Both outlive it.
     FdWatches(LoopCore& loop, asio::io_context& io) : loop_(loop), io_(io) {}
-    /// Sets the callback of one side, in place of an earlier one, which is cancelled. Takes `handle` over.
-    /// False with an exception set: the descriptor cannot be watched.
-    bool set(int fd, bool write, asioserve::py::Ref handle);
+    /// Sets the callback of one side, in place of an earlier one, which is cancelled. Takes `handle` over;
+    /// `file` is what has the descriptor, or its number. False with an exception set: it cannot be watched.
+    bool set(int fd, PyObject* file, bool write, asioserve::py::Ref handle);
+    /// Null: nobody watches it.
+    const FdWatch* find(int fd) const;
+    /// Of a file that set() was given, by identity; -1: there is none.
+    int descriptor_of(PyObject* file) const;
     /// True when there was a callback. It is cancelled.
     bool remove(int fd, bool write);
     /// The callback has run: waits for the next event.
