@@ -140,3 +140,42 @@ def test_a_loop_that_nobody_holds_is_collected() -> None:
     del loop
     gc.collect()
     assert gone() is None
+
+
+def test_a_callback_from_another_thread_can_be_cancelled_until_it_runs(runner: asyncio.Runner) -> None:
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        seen: list[str] = []
+        cancelled: list[asyncio.Handle] = []
+
+        def from_outside() -> None:
+            handle = loop.call_soon_threadsafe(pytest.fail, "a cancelled callback ran")
+            handle.cancel()
+            assert handle.cancelled() and repr(handle).endswith("Handle cancelled>")
+            cancelled.append(handle)
+            loop.call_soon_threadsafe(seen.append, "ran")
+
+        thread = threading.Thread(target=from_outside)
+        thread.start()
+        thread.join()
+        assert cancelled  # the loop has not turned since
+        await asyncio.sleep(0)
+        return seen
+
+    assert runner.run(main()) == ["ran"]
+
+
+def test_a_callback_from_another_thread_may_cancel_itself(runner: asyncio.Runner) -> None:
+    async def main() -> bool:
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        handles: list[asyncio.Handle] = []
+
+        def callback() -> None:
+            handles[0].cancel()  # would wait for itself if it did not know its thread
+            done.set_result(handles[0].cancelled())
+
+        handles.append(loop.call_soon_threadsafe(callback))
+        return bool(await done)
+
+    assert runner.run(main())

@@ -46,10 +46,38 @@ bool HandleClass::fill(PyObject* h, PyObject* loop, PyObject* callback, PyObject
     return slot(h, context_) != nullptr;
 }
 
-Ref HandleClass::make(PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const {
-    Ref h = Ref::steal(PyType_GenericAlloc(reinterpret_cast<PyTypeObject*>(handle_.get()), 0));
+Ref HandleClass::make_of(PyObject* type, PyObject* loop, PyObject* callback, PyObject* args,
+                         PyObject* context) const {
+    Ref h = Ref::steal(PyType_GenericAlloc(reinterpret_cast<PyTypeObject*>(type), 0));
     if (!h || !fill(h.get(), loop, callback, args, context)) return {};
     return h;
+}
+
+Ref HandleClass::make(PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const {
+    return make_of(handle_.get(), loop, callback, args, context);
+}
+
+Ref HandleClass::make_safe(PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const {
+    return make_of(safe_.get(), loop, callback, args, context);
+}
+
+void HandleClass::use_for_threads(Ref type) {
+    safe_ = type.get() == Py_None ? handle_ : std::move(type);
+}
+
+void HandleClass::put(PyObject* o, Py_ssize_t offset, Ref value) {
+    // Let go of last: its end may run code that looks at the handle.
+    [[maybe_unused]] const Ref old = Ref::steal(std::exchange(slot(o, offset), value.release()));
+}
+
+void HandleClass::mark_cancelled(PyObject* handle) const {
+    put(handle, cancelled_, Ref::borrow(Py_True));
+}
+
+void HandleClass::forget(PyObject* handle, Ref text) const {
+    if (text) put(handle, repr_, std::move(text));
+    put(handle, callback_, Ref::borrow(Py_None));
+    put(handle, args_, Ref::borrow(Py_None));
 }
 
 Ref HandleClass::make_timer(PyObject* loop, double when, PyObject* callback, PyObject* args,
@@ -63,11 +91,11 @@ Ref HandleClass::make_timer(PyObject* loop, double when, PyObject* callback, PyO
 }
 
 void HandleClass::set_scheduled(PyObject* timer, bool on) const {
-    Ref::steal(std::exchange(slot(timer, scheduled_), new_reference(on ? Py_True : Py_False))).reset();
+    put(timer, scheduled_, Ref::borrow(on ? Py_True : Py_False));
 }
 
 void HandleClass::set_source_traceback(PyObject* handle, PyObject* stack) const {
-    Ref::steal(std::exchange(slot(handle, traceback_), new_reference(stack))).reset();
+    put(handle, traceback_, Ref::borrow(stack));
 }
 
 bool HandleClass::is_timer(PyObject* handle) const noexcept {

@@ -57,9 +57,33 @@ PyObject* LoopCore::schedule(PyObject* callback, PyObject* args, PyObject* conte
 
 PyObject* LoopCore::call_soon_threadsafe(PyObject* callback, PyObject* args, PyObject* context) {
     if (closed_) return closed_error(), nullptr;
-    PyObject* h = schedule(callback, args, context);
-    if (h) wake();
-    return h;
+    Ref h = module_.handles.make_safe(self_, callback, args, context);
+    if (!h) return nullptr;
+    ready_.push({new_reference(h.get()), nullptr, false});
+    wake();
+    return h.release();
+}
+
+void LoopCore::wait_for(PyObject* handle) {
+    asioserve::py::gil.assert_held();
+    while (running_handle_ == handle && !on_loop_thread()) {
+        const std::uint64_t seen = ended_;
+        ++waiting_;
+        {
+            const asioserve::py::GilRelease released;
+            std::unique_lock lock(ended_mutex_);
+            ended_changed_.wait(lock, [&] { return ended_ != seen; });
+        }
+        --waiting_;
+    }
+}
+
+void LoopCore::end_handle() {
+    running_handle_ = nullptr;
+    if (waiting_ == 0) return;
+    const std::lock_guard lock(ended_mutex_);
+    ++ended_;
+    ended_changed_.notify_all();
 }
 
 PyObject* LoopCore::call_at(double when, PyObject* callback, PyObject* args, PyObject* context) {
@@ -200,7 +224,9 @@ bool LoopCore::run_ready() {
         Ready r = ready_.pop();
         Ref h = Ref::steal(r.handle);
         in_callback_ = true;
+        running_handle_ = h.get();
         const bool ok = run_handle(h.get());
+        end_handle();
         in_callback_ = false;
         if (r.watch) watches_.ran(*r.watch, r.write);
         if (!ok) return false;

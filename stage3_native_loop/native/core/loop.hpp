@@ -15,8 +15,10 @@
 #include <asio/steady_timer.hpp>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -76,6 +78,9 @@ class LoopCore {
     PyObject* call_at(double when, PyObject* callback, PyObject* args, PyObject* context);
     /// TimerHandle.cancel() was called: sweeps the heap when most of it is dead.
     void timer_cancelled();
+    /// Returns when the callback of this handle is not running, unless this is its thread. GIL held, and let
+    /// go while it waits; any thread.
+    void wait_for(PyObject* handle);
     /// Seconds, CLOCK_MONOTONIC: the clock of time.monotonic().
     static double time() noexcept;
     /// Queues a handle (a reference is taken over) that an I/O event made due.
@@ -157,6 +162,7 @@ class LoopCore {
     void expire_timers();
     bool run_ready();
     bool run_handle(PyObject* handle);
+    void end_handle();
     bool report(PyObject* handle);
 
     // constant after construction
@@ -174,8 +180,15 @@ class LoopCore {
     FdWatches watches_;
     bool stopping_ = false;
     bool closed_ = false;
-    std::atomic<bool> blocked_{false};  // read by other threads under the GIL, kept while it is not held
-    std::atomic<bool> woken_{false};    // a wake-up is under way: no second one is needed
+    PyObject* running_handle_ = nullptr;  // borrowed from run_ready()
+    int waiting_ = 0;                     // threads in wait_for()
+    std::atomic<bool> blocked_{false};    // read by other threads under the GIL, kept while it is not held
+    std::atomic<bool> woken_{false};      // a wake-up is under way: no second one is needed
+
+    // ended_mutex_
+    std::mutex ended_mutex_;
+    std::condition_variable ended_changed_;
+    std::uint64_t ended_ = 0;  // callbacks that somebody has waited for; written under the GIL as well
 
     // the loop's thread
     std::optional<asio::steady_timer> timer_;

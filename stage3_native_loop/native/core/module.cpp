@@ -2,6 +2,8 @@
 
 #include <new>
 
+#include "stage3_native_loop/native/core/safe_handle.hpp"
+
 namespace asioloop {
 
 using asioserve::py::Ref;
@@ -15,6 +17,9 @@ ModuleState& state(PyObject* module) {
 int exec(PyObject* module) {
     ModuleState& s = *new (PyModule_GetState(module)) ModuleState();
     if (!s.handles.load()) return -1;
+    Ref safe = make_safe_handle_type(module);
+    if (!safe) return -1;
+    s.handles.use_for_threads(std::move(safe));
     s.empty_tuple = Ref::steal(PyTuple_New(0));
     Ref events = Ref::steal(PyImport_ImportModule("asyncio.events"));
     if (!events || !s.empty_tuple) return -1;
