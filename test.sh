@@ -2,6 +2,7 @@
 # Proves that it works: installs what is missing, builds, and runs every test.
 #
 #   ./test.sh [--python P] [--full] [--jobs N] [SUITE...]
+#   ./test.sh --conformance
 #
 # Without a SUITE all of them, which takes less than 25 minutes on 2 cores from a clean clone:
 #   lint         include direction, sizes, reference counting, formatting, clang-tidy, ruff, mypy, Clang's thread safety,
@@ -13,6 +14,7 @@
 #   equivalence  the black-box suite: three servers and the switch, release build
 #   switch       the supervisor, release build
 #   loop         the event loop by itself, asyncio's own as the oracle, release build
+#   conformance  CPython's own tests of asyncio on that loop (docs/guides/conformance.md), release build
 #   stage_alone  each stage configured, built and smoked by itself
 #   fuzz         libFuzzer on the connection and on the parser alone, 60 s together (FUZZ_SECONDS)
 # --full         the whole matrix: those, a longer fuzz run (FUZZ_SECONDS, 300), and the suites below; then what depends
@@ -20,21 +22,23 @@
 #   equivalence_asan, equivalence_tsan, switch_asan   the black-box suites over sanitizer builds
 #   soak         all handlers for SOAK_SECONDS (300), with leaks watched
 #   debug, clang, coverage                            everything in C++ in these builds
+# --conformance  the suite of that name with every Python found here, or those given
 # PYTEST_ARGS, CTEST_ARGS are added to those commands.
 source "$(dirname "$0")/scripts/setup.sh"
 
-ALL=(lint common threads python loop equivalence switch stage_alone fuzz)
+ALL=(lint common threads python loop conformance equivalence switch stage_alone fuzz)
 MORE=(equivalence_asan equivalence_tsan switch_asan soak debug clang coverage)
 # What does not depend on the Python is shown by the first one.
-OTHER_PYTHONS=(common threads loop equivalence switch)
-suites=() full="" python=()
+OTHER_PYTHONS=(common threads loop conformance equivalence switch)
+suites=() full="" everywhere="" python=()
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help)
-            sed -n '2,25s/^# \{0,1\}//p' "$0"
+            sed -n '2,28s/^# \{0,1\}//p' "$0"
             exit 0
             ;;
-        --full) full=1 ;;
+        --full) full=1 everywhere=1 ;;
+        --conformance) suites+=(conformance) everywhere=1 ;;
         --python)
             [ $# -ge 2 ] || die "--python wants a path or a name, as in --python python3.13"
             python=(--python "$2")
@@ -144,6 +148,11 @@ suite_loop() {
     build "${1:-release}" "${PROGRAMS[@]}"
     ASIOSERVE_EXT_DIR=$BUILD_DIR/ext run_pytest tests/loop
 }
+suite_conformance() {
+    setup_packages conformance
+    build release asioloop_module
+    ASIOSERVE_EXT_DIR=$BUILD_DIR/ext "$PYTHON" tests/conformance/run.py ${JOBS:+--jobs "$JOBS"}
+}
 suite_stage_alone() {
     ASIOSERVE_PYTHON=$PYTHON ASIOSERVE_ALONE=$ROOT/build/alone-$TAG run_pytest tests/stage_alone
 }
@@ -190,7 +199,7 @@ prepare() {
     setup_venv
 }
 
-if [ -z "$full" ]; then
+if [ -z "$everywhere" ]; then
     setup_python "${python[@]}"
     prepare
     run_suites ""

@@ -49,6 +49,7 @@ packages_of() {
         bench) echo wrk strace git ;;
         docs) echo doxygen graphviz ;;
         chromium) echo chromium ;;
+        conformance) ;;  # CPython's own tests are part of every Python but Debian's: see setup_packages
         *) die "setup_packages: no group '$1'" ;;
     esac
 }
@@ -83,9 +84,12 @@ setup_packages() {  # setup_packages GROUP...
         # shellcheck disable=SC2207
         all+=($(packages_of "$group"))
     done
-    # Headers and ensurepip are packages of their own for Debian's Python, and part of every other.
+    # Headers, ensurepip and the tests are packages of their own for Debian's Python, and part of every other.
     case $PYTHON_BASE in
-        /usr/bin/python3*) all+=("libpython$PYTHON_MINOR-dev" "python$PYTHON_MINOR-venv") ;;
+        /usr/bin/python3*)
+            all+=("libpython$PYTHON_MINOR-dev" "python$PYTHON_MINOR-venv")
+            case " $* " in *" conformance "*) all+=("libpython$PYTHON_MINOR-testsuite") ;; esac
+            ;;
     esac
     install_packages "${all[@]}"
 }
