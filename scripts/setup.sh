@@ -44,9 +44,9 @@ as_root() {
 
 packages_of() {
     case $1 in
-        build) echo cmake ninja-build g++ ccache libasio-dev libcli11-dev libspdlog-dev node-llhttp libgtest-dev libgmock-dev ;;
+        build) echo cmake ninja-build g++ ccache libasio-dev libcli11-dev libspdlog-dev node-llhttp libssl-dev libgtest-dev libgmock-dev ;;
         test) echo clang clang-tidy clang-format libclang-rt-14-dev strace git ;;
-        bench) echo wrk strace git ;;
+        bench) echo wrk strace git openssl ;;
         docs) echo doxygen graphviz ;;
         chromium) echo chromium ;;
         conformance) ;;  # CPython's own tests are part of every Python but Debian's: see setup_packages
