@@ -45,7 +45,7 @@ as_root() {
 packages_of() {
     case $1 in
         build) echo cmake ninja-build g++ ccache libasio-dev libcli11-dev libspdlog-dev node-llhttp libssl-dev libgtest-dev libgmock-dev ;;
-        test) echo clang clang-tidy clang-format libclang-rt-14-dev strace git ;;
+        test) echo clang clang-tidy clang-format libclang-rt-14-dev strace git openssl ;;
         bench) echo wrk strace git openssl ;;
         docs) echo doxygen graphviz ;;
         chromium) echo chromium ;;
