@@ -16,7 +16,7 @@ target=$(check --only-check "$@")
 setup_packages build bench
 setup_venv
 
-peers=()
+others=()
 programs=(light_load floor_server fake_server)
 case $target in
     stage1) programs+=(stage1_server) ;;
@@ -27,9 +27,15 @@ case $target in
         programs+=(stage3_server)
         source bench/peers/setup.sh
         setup_peers
-        peers=(--peers-dir "$PEERS")
+        others=(--peers-dir "$PEERS")
+        ;;
+    loop)
+        programs=(echo_load asioloop_module)
+        source bench/loop/setup.sh
+        setup_loops
+        others=(--loops-dir "$LOOPS")
         ;;
 esac
 build release "${programs[@]}"
 
-exec "$PYTHON" -m bench.harness --build-dir "$BUILD_DIR" "${peers[@]}" "$@"
+exec "$PYTHON" -m bench.harness --build-dir "$BUILD_DIR" "${others[@]}" "$@"

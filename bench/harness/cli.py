@@ -9,17 +9,23 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from bench.harness import machine
 from bench.harness.errors import BenchError
 from bench.harness.handlers import HANDLERS
-from bench.harness.plan import NOT_YET, PROFILES, SECTIONS, TARGETS, Profile, Wanted, sections_of, servers_of
-from bench.harness.result import Result
+from bench.harness.plan import PROFILES, SECTIONS, TARGETS, Profile, Wanted, sections_of, servers_of
+from bench.harness.result import Facts, Result
 from bench.harness.run import Run, with_changes
 from bench.harness.servers import PEERS, Places
+from bench.loop import cli as loop_cli
+from bench.loop.loops import LOOPS
+from bench.loop.rows import WORKLOADS
 from bench.report import html, text
 
 ROOT = Path(__file__).resolve().parents[2]
+LOOP = "loop"
+"""The target that has rows and a result of its own: bench/loop."""
 
 DESCRIPTION = """\
 Measures the servers, pinned to a core of their own, in rounds that take turns, and says how fast each is and
@@ -29,6 +35,7 @@ why.
   all                      all stages and their ablations, the floor, the fake, the sweep, idle connections
   floor                    the controls alone: no Python
   peers                    stage 3 among other people's servers, from PyPI, each at its best, one worker
+  loop                     the event loop by itself, among asyncio's own and those from PyPI
 """
 
 
@@ -69,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     cli = argparse.ArgumentParser(
         prog="./bench.sh", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    cli.add_argument("target", choices=(*TARGETS, *NOT_YET), metavar="|".join(TARGETS))
+    cli.add_argument("target", choices=(*TARGETS, LOOP), metavar="|".join((*TARGETS, LOOP)))
     cli.add_argument(
         "--python",
         metavar="P",
@@ -91,6 +98,20 @@ def parser() -> argparse.ArgumentParser:
         metavar="A,B",
         help=f"only these of {','.join(SECTIONS)}",
     )
+    cli.add_argument(
+        "--loops",
+        action=_names(tuple(LOOPS)),
+        default=tuple(LOOPS),
+        metavar="A,B",
+        help="with loop: only these",
+    )
+    cli.add_argument(
+        "--rows",
+        action=_names(tuple(WORKLOADS)),
+        default=tuple(WORKLOADS),
+        metavar="A,B",
+        help="with loop: only these; a wrong name lists them",
+    )
     cli.add_argument("--ablations", action="store_true", help="with stageN: also N with a part taken away")
     cli.add_argument("--idle", type=int, metavar="N", help="idle connections to hold; 0: none [10000]")
     cli.add_argument(
@@ -102,6 +123,7 @@ def parser() -> argparse.ArgumentParser:
     cli.add_argument("--build-dir", type=Path, help=argparse.SUPPRESS)
     cli.add_argument("--only-check", action="store_true", help=argparse.SUPPRESS)
     cli.add_argument("--peers-dir", type=Path, help=argparse.SUPPRESS)
+    cli.add_argument("--loops-dir", type=Path, help=argparse.SUPPRESS)
     return cli
 
 
@@ -119,26 +141,68 @@ def _end_on_sigterm(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _new_result(options: argparse.Namespace, profile: Profile, wanted: Wanted, places: Places) -> Result:
+def _places(options: argparse.Namespace) -> Places:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    name = options.name or f"{options.target}-{version}" + ("-quick" if options.quick else "")
-    commit, dirty = machine.commit(ROOT)
-    uses_peers = bool(set(servers_of(wanted)) & set(PEERS))
-    return Result(
-        name=name,
-        target=options.target,
-        started=time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        parameters={
-            **asdict(profile),
-            "connections": wanted.connections,
-            "handlers": wanted.handlers,
-            "sections": sections_of(wanted),
-        },
-        machine=machine.describe(),
-        versions=machine.versions(places.build, places.peers if uses_peers else None),
-        commit=commit,
-        dirty=dirty,
+    build = options.build_dir or ROOT / "build" / f"release-{version}"
+    kind = "loops" if options.target == LOOP else "peers"
+    peers = (options.loops_dir if options.target == LOOP else options.peers_dir) or (
+        ROOT / "build" / f"venv-{kind}-{version}"
     )
+    return Places(ROOT, build.resolve(), peers.resolve())
+
+
+def _facts(options: argparse.Namespace, places: Places, uses_peers: bool) -> dict[str, Any]:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    commit, dirty = machine.commit(ROOT)
+    return {
+        "name": options.name or f"{options.target}-{version}" + ("-quick" if options.quick else ""),
+        "target": options.target,
+        "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "machine": machine.describe(),
+        "versions": machine.versions(places.build, places.peers if uses_peers else None),
+        "commit": commit,
+        "dirty": dirty,
+    }
+
+
+def _cores(result: Facts) -> tuple[int, int] | None:
+    cores = machine.choose_cores()
+    if cores is None:
+        result.notes.append("Only one core: server and load share it, and the figures say little.")
+    elif result.machine["shares_a_core"]:
+        result.notes.append("Server and load run on two threads of one core, and slow each other down.")
+    return cores
+
+
+def _measure_servers(options: argparse.Namespace) -> int:
+    profile = profile_of(options)
+    wanted = Wanted(
+        target=options.target,
+        handlers=options.handlers,
+        sections=options.sections,
+        connections=options.connections,
+        python=sys.version_info[:2],
+        ablations=options.ablations,
+    )
+    parameters = {
+        **asdict(profile),
+        "connections": wanted.connections,
+        "handlers": wanted.handlers,
+        "sections": sections_of(wanted),
+    }
+    places = _places(options)
+    uses_peers = bool(set(servers_of(wanted)) & set(PEERS))
+    result = Result(parameters=parameters, **_facts(options, places, uses_peers))
+    Run(wanted, profile, places, _cores(result), result).run()
+    return finish(result, options.output, options.html)
+
+
+def _measure_loops(options: argparse.Namespace) -> int:
+    profile, wanted = loop_cli.wanted_of(options)
+    places = _places(options)
+    result = loop_cli.new_result(profile, wanted, _facts(options, places, uses_peers=False))
+    loop_cli.measure(profile, wanted, places, _cores(result), result)
+    return loop_cli.finish(result, *_paths(result, options.output, options.html))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -147,32 +211,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _end_on_sigterm)
     try:
-        profile = profile_of(options)
-        wanted = Wanted(
-            target=options.target,
-            handlers=options.handlers,
-            sections=options.sections,
-            connections=options.connections,
-            python=sys.version_info[:2],
-            ablations=options.ablations,
-        )
-        servers_of(wanted)  # refuses a target that is not there yet, before anything is started
         if options.only_check:
             print(options.target)
             return 0
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        build = options.build_dir or ROOT / "build" / f"release-{version}"
-        places = Places(
-            ROOT, build.resolve(), (options.peers_dir or ROOT / "build" / f"venv-peers-{version}").resolve()
-        )
-        result = _new_result(options, profile, wanted, places)
-        cores = machine.choose_cores()
-        if cores is None:
-            result.notes.append("Only one core: server and load share it, and the figures say little.")
-        elif result.machine["shares_a_core"]:
-            result.notes.append("Server and load run on two threads of one core, and slow each other down.")
-        Run(wanted, profile, places, cores, result).run()
-        return finish(result, options.output, options.html)
+        return _measure_loops(options) if options.target == LOOP else _measure_servers(options)
     except BenchError as error:
         print(f"bench.sh: {error}", file=sys.stderr)
         return 1
@@ -183,8 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def finish(result: Result, path: Path | None, page: Path | None) -> int:
     """Writes and prints everything; a refused row makes it a failure."""
-    path = path or ROOT / "bench" / "results" / f"{result.name}.json"
-    page = page or path.with_suffix(".html")
+    path, page = _paths(result, path, page)
     result.save(path)
     page.write_text(html.render(result))
     print(text.render(result))
@@ -196,6 +237,11 @@ def finish(result: Result, path: Path | None, page: Path | None) -> int:
             f"bench.sh: {len(refused)} rows were refused: {', '.join(sorted(set(refused)))}", file=sys.stderr
         )
     return 1 if refused else 0
+
+
+def _paths(result: Facts, path: Path | None, page: Path | None) -> tuple[Path, Path]:
+    path = path or ROOT / "bench" / "results" / f"{result.name}.json"
+    return path, page or path.with_suffix(".html")
 
 
 def _shown(path: Path) -> str:

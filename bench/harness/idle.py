@@ -34,12 +34,13 @@ def allow_descriptors(wanted: int) -> int:
 
 
 class IdleConnections:
-    """Connections that have each had one answer, and now wait."""
+    """Connections that have each had one answer, which begins like `answer`, and now wait."""
 
-    def __init__(self, port: int, count: int, request: str) -> None:
+    def __init__(self, port: int, count: int, request: bytes, answer: bytes = b"HTTP/1.1 200") -> None:
         self._port = port
         self._count = count
-        self._request = request.encode()
+        self._request = request
+        self._answer = answer
         self._sockets: list[socket.socket] = []
 
     def __enter__(self) -> Self:
@@ -65,7 +66,7 @@ class IdleConnections:
             fresh.append(one)
             one.sendall(self._request)
         for one in fresh:
-            if not one.recv(65536).startswith(b"HTTP/1.1 200"):
+            if not one.recv(65536).startswith(self._answer):
                 raise RefusedError("an idle connection got no good answer")
 
     def held(self) -> int:

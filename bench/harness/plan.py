@@ -12,7 +12,6 @@ PIPELINE = 16
 WITH_GOALS = ("sync", "async", "sleep0")
 SECTIONS = ("handlers", "pipelined", "unpinned", "sweep", "idle", "wakeups")
 TARGETS = ("stage1", "stage2", "stage3", "all", "floor", "peers")
-NOT_YET = ("loop",)
 
 
 @dataclass(frozen=True)
@@ -114,10 +113,6 @@ def sections_of(wanted: Wanted) -> tuple[str, ...]:
 
 def servers_of(wanted: Wanted) -> tuple[str, ...]:
     """The servers of a target, the floor first."""
-    if wanted.target in NOT_YET:
-        raise BenchError(
-            f"{wanted.target} cannot be measured yet: the event loop's own benchmark is not written"
-        )
     if wanted.target == "floor":
         keys: Sequence[str] = ("floor", "floor-no-parser", "fake")
     elif wanted.target == "peers":

@@ -86,8 +86,8 @@ class WakeUpRow:
 
 
 @dataclass
-class Result:
-    """One run of the bench."""
+class Facts:
+    """What every result begins with: of what it is, and what it was taken with."""
 
     name: str
     target: str
@@ -98,11 +98,22 @@ class Result:
     commit: str
     dirty: bool
     seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    format: int = FORMAT
+
+    def save(self, path: Path) -> None:
+        """Writes the file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+
+@dataclass
+class Result(Facts):
+    """One run of the bench of servers."""
+
     rows: list[Row] = field(default_factory=list)
     idle: list[IdleRow] = field(default_factory=list)
     wake_ups: list[WakeUpRow] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    format: int = FORMAT
 
     def control_of(self, row: Row) -> Row | None:
         """The floor that took turns with this row."""
@@ -118,18 +129,22 @@ class Result:
         )
         return next(found, None)
 
-    def save(self, path: Path) -> None:
-        """Writes the file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+def read(path: Path) -> dict[str, Any]:
+    """What a file holds, of either bench; `target` says which."""
+    try:
+        data: dict[str, Any] = json.loads(path.read_text())
+        if data["format"] != FORMAT:
+            raise BenchError(f"{path} has format {data['format']}, this bench reads {FORMAT}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"{path} is not a result of the bench: {error}") from error
+    return data
 
 
 def load(path: Path) -> Result:
     """Reads the file."""
     try:
-        data = json.loads(path.read_text())
-        if data["format"] != FORMAT:
-            raise BenchError(f"{path} has format {data['format']}, this bench reads {FORMAT}")
+        data = read(path)
         data["rows"] = [
             Row(**{**row, "rounds": [Round(**one) for one in row["rounds"]]}) for row in data["rows"]
         ]

@@ -250,7 +250,7 @@ class Run:
         time.sleep(self._profile.idle_seconds / 2)
         empty = procfs.resident_bytes(running.tree())
         request = FLOOR_REQUEST.requests[0].to_bytes(f"{HOST}:{running.port}")
-        with idle.IdleConnections(running.port, count, request) as connections:
+        with idle.IdleConnections(running.port, count, request.encode()) as connections:
             time.sleep(self._profile.idle_seconds)
             full = procfs.resident_bytes(running.tree())
             row.held = connections.held()

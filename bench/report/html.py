@@ -1,14 +1,15 @@
 """The report as one self-contained HTML file: python -m bench.report.html RESULT.json [-o FILE]."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
 from bench.harness.handlers import HANDLERS
-from bench.harness.result import Result, Row, Summary, load, summarise
-from bench.report import figures, text
-from bench.report.page import page, paragraph, table
+from bench.harness.result import Result, Row, Summary, load, read, summarise
+from bench.loop import result as loop_result
+from bench.report import figures, loop_html, text
+from bench.report.page import about, page, paragraph, table
 from bench.report.svg import Bar, Line, bars, lines
 
 _COLOURS = {
@@ -234,22 +235,6 @@ def _calls(result: Result) -> list[str]:
     return ["<h2>System calls</h2>", paragraph(intro), table(head, rows, wide_last=True)]
 
 
-def _about(result: Result) -> list[str]:
-    def rows(values: dict[str, object]) -> Sequence[Sequence[str]]:
-        return [(key.replace("_", " "), _plain(value)) for key, value in values.items()]
-
-    return [
-        "<h2>Machine, versions, parameters</h2>",
-        f'<div class="pair"><div>{table(("machine", ""), rows(dict(result.machine)), wide_last=True)}</div>',
-        f"<div>{table(('version', ''), rows(dict(result.versions)), wide_last=True)}</div>",
-        f"<div>{table(('parameter', ''), rows(dict(result.parameters)), wide_last=True)}</div></div>",
-    ]
-
-
-def _plain(value: object) -> str:
-    return ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value)
-
-
 def render(result: Result) -> str:
     """The whole report."""
     first, second = text.heading(result)
@@ -281,8 +266,15 @@ def render(result: Result) -> str:
     parts += _idle(result)
     parts += _tables(result)
     parts += _calls(result)
-    parts += _about(result)
+    parts += about(result)
     return page(f"asioserve bench: {result.name}", parts)
+
+
+def render_file(path: Path) -> str:
+    """The report of either bench's result."""
+    if read(path).get("target") == "loop":
+        return loop_html.render(loop_result.load(path))
+    return render(load(path))
 
 
 def main() -> None:
@@ -292,7 +284,7 @@ def main() -> None:
     cli.add_argument("-o", "--output", type=Path, help="[beside the result]")
     options = cli.parse_args()
     output = options.output or options.result.with_suffix(".html")
-    output.write_text(render(load(options.result)))
+    output.write_text(render_file(options.result))
 
 
 if __name__ == "__main__":

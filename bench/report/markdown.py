@@ -1,5 +1,4 @@
-"""The README's table of results, between two markers: python -m bench.report.markdown RESULT.json
-README.md."""
+"""A page's tables of results, between two markers: python -m bench.report.markdown RESULT.json PAGE.md."""
 
 import argparse
 import sys
@@ -7,11 +6,13 @@ from pathlib import Path
 
 from bench.harness.errors import BenchError
 from bench.harness.handlers import HANDLERS
-from bench.harness.result import Result, Row, load, summarise
-from bench.report import figures
+from bench.harness.result import Result, Row, load, read, summarise
+from bench.loop import result as loop_result
+from bench.report import figures, loop_markdown
 
 BEGIN = "<!-- bench table: made by bench/report/markdown.py, do not edit -->"
 END = "<!-- end of bench table -->"
+NONE = "none"
 
 
 def _line(cells: list[str]) -> str:
@@ -116,10 +117,21 @@ def replaced(page: str, table: str) -> str:
     return page[: begin + len(BEGIN)] + "\n" + table + "\n" + page[end:]
 
 
+def render_file(path: Path) -> str:
+    """The tables of either bench's result."""
+    if str(path) == NONE:
+        return loop_markdown.NOT_MEASURED
+    if read(path).get("target") == "loop":
+        return loop_markdown.render(loop_result.load(path))
+    return render(load(path))
+
+
 def main() -> int:
     """Returns 1 if the page has no markers, or --check finds an old table."""
     cli = argparse.ArgumentParser(prog="python -m bench.report.markdown", description=__doc__)
-    cli.add_argument("result", type=Path)
+    cli.add_argument(
+        "result", type=Path, help=f"a result file; {NONE}: say in the page that nothing was measured yet"
+    )
     cli.add_argument("page", type=Path)
     cli.add_argument(
         "--check", action="store_true", help="change nothing; fail if the table is not this result's"
@@ -127,7 +139,7 @@ def main() -> int:
     options = cli.parse_args()
     try:
         old = options.page.read_text()
-        new = replaced(old, render(load(options.result)))
+        new = replaced(old, render_file(options.result))
     except BenchError as error:
         print(error, file=sys.stderr)
         return 1

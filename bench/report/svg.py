@@ -40,6 +40,8 @@ def ticks(top: float, count: int = 5) -> list[float]:
 
 def number(value: float) -> str:
     """A tick's label."""
+    if value >= 1_000_000:
+        return f"{value / 1_000_000:g}M"
     if value >= 1000:
         return f"{value / 1000:g}k"
     return f"{value:.4g}"

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from bench.harness.handlers import HANDLERS
 from bench.harness.plan import stage_before
-from bench.harness.result import Result, Row, Summary, summarise
+from bench.harness.result import Facts, Result, Row, Summary, summarise
 from bench.harness.servers import SERVERS
 from bench.report import figures
 
@@ -145,7 +145,7 @@ def used_marks(result: Result) -> list[str]:
     return [f"{mark} {meaning}" for mark, meaning in figures.MARKS.items() if mark in seen]
 
 
-def heading(result: Result) -> list[str]:
+def heading(result: Facts) -> list[str]:
     """What was measured, on what."""
     machine = result.machine
     pinning = (

@@ -39,6 +39,7 @@ def install(build: Path) -> Install:
     for program in SERVERS:
         make(program, "server.py")
     make("light_load", "light_load.py")
+    make("echo_load", "echo_load.py")
     make("wrk", "wrk.py")
     make("strace", "no_strace.py")
     return make

@@ -4,7 +4,6 @@ from itertools import groupby
 
 import pytest
 
-from bench.harness.errors import BenchError
 from bench.harness.plan import PROFILES, TARGETS, Cell, Group, Wanted, groups_of, servers_of, turns
 from bench.harness.servers import PEERS, SERVERS
 
@@ -62,11 +61,6 @@ def test_eager_start_is_left_out_where_python_has_none() -> None:
 
 def test_peers_has_every_peer() -> None:
     assert set(PEERS) <= set(servers_of(Wanted("peers")))
-
-
-def test_the_loop_is_said_to_come_later() -> None:
-    with pytest.raises(BenchError, match="yet"):
-        servers_of(Wanted("loop"))
 
 
 def test_nothing_is_asked_of_a_server_that_it_cannot_do() -> None:

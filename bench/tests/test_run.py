@@ -99,7 +99,7 @@ def test_idle_connections_are_held_and_weighed(build: Path) -> None:
 def test_a_server_without_connections_is_seen_asleep_and_one_that_works_is_not(build: Path) -> None:
     with RunningServer(SERVERS["floor"], _places(build), None) as server:
         assert wake_ups([server], 0.2, 0.3)["floor"].count == 0
-        with IdleConnections(server.port, 1, HANDLERS["async"].requests[0].to_bytes("h")) as one:
+        with IdleConnections(server.port, 1, HANDLERS["async"].requests[0].to_bytes("h").encode()) as one:
             assert one.held() == 1
         assert wake_ups([server], 0.0, 0.2)["floor"].count >= 0
 
@@ -170,7 +170,8 @@ def test_no_server_outlives_the_bench(build: Path, number: signal.Signals) -> No
     [
         (["--help"], 0, "peers"),
         ([], 0, "stage1"),
-        (["loop"], 1, "cannot be measured yet"),
+        (["loop", "--loops", "quickloop"], 2, "quickloop"),
+        (["loop", "--rows", "nope"], 2, "tcp_1k_protocol"),
         (["stage9"], 2, "invalid choice"),
         (["all", "--rounds", "0"], 2, "at least 1"),
         (["all", "--handlers", "sync,nope"], 2, "nope"),
