@@ -79,7 +79,7 @@ function(asioserve_stage number)
     endif()
     set(contract ${ASIOSERVE_ROOT}/tests/contract)
     asioserve_gtest(stage${number}_contract LABELS contract stage${number} PREFIX stage${number}.
-        SOURCES ${contract}/runner_contract_test.cpp ${contract}/runner_tasks_test.cpp ${contract}/runner_life_test.cpp
+        SOURCES ${contract}/runner_contract_test.cpp ${contract}/runner_tasks_test.cpp ${contract}/runner_yields_test.cpp ${contract}/runner_life_test.cpp
                 ${contract}/seam_contract_test.cpp ${contract}/host.cpp ${contract}/source_handler.cpp
                 ${contract}/recorded_exchange.cpp ${contract}/python_main.cpp
         LIBS stage${number}_runner)

@@ -82,10 +82,23 @@ class Stepping {
     Ref alive_;  // on_end may drop the owner's reference
 };
 
+// Somebody has closed it, as any code may that asks a task for its coroutine: its owner still waits to hear
+// of an end.
+bool closed_unheard(const GuardObject* self) noexcept {
+    return !self->running && !self->inner && self->owner;
+}
+
+PySendResult end_closed(GuardObject* self, PyObject** result) ASIOSERVE_REQUIRES(py::gil) {
+    Stepping step(self);
+    PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+    return go_on(self, PYGEN_ERROR, nullptr, result);
+}
+
 PySendResult am_send(PyObject* o, PyObject* argument, PyObject** result) {
     py::gil.assert_held();
     GuardObject* self = self_of(o);
     *result = nullptr;
+    if (closed_unheard(self)) return end_closed(self, result);
     if (!may_step(self)) return PYGEN_ERROR;
     Stepping step(self);
     PyObject* value = nullptr;
@@ -119,6 +132,11 @@ PyObject* iternext(PyObject* o) {
 PyObject* throw_in(PyObject* o, PyObject* const* arguments, Py_ssize_t count) {
     py::gil.assert_held();
     GuardObject* self = self_of(o);
+    PyObject* result = nullptr;
+    if (closed_unheard(self)) {
+        const PySendResult ended = end_closed(self, &result);
+        return as_method(ended, result);
+    }
     if (!may_step(self)) return nullptr;
     if (count < 1 || count > 3) {
         PyErr_SetString(PyExc_TypeError, "throw() takes 1 to 3 arguments");
@@ -137,7 +155,6 @@ PyObject* throw_in(PyObject* o, PyObject* const* arguments, Py_ssize_t count) {
         value = py::new_reference(reinterpret_cast<PyStopIterationObject*>(stop.get())->value);
         how = PYGEN_RETURN;
     }
-    PyObject* result = nullptr;
     how = go_on(self, how, value, &result);
     return as_method(how, result);
 }
@@ -149,8 +166,7 @@ PyObject* close(PyObject* o, PyObject*) {
     Ref inner = Ref::borrow(self->inner);
     Ref closed = Ref::steal(PyObject_CallMethod(inner.get(), "close", nullptr));
     if (closed) {
-        self->owner = nullptr;
-        self->ended = true;
+        self->ended = !self->owner;
         py::clear(self->inner);
     }
     return closed.release();
