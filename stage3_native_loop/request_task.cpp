@@ -92,8 +92,10 @@ PySendResult drive(RequestCoroutine& self, PyObject* value, PyObject* exception,
         PyObject* given = nullptr;
         // Held here: the coroutine may let go of its task, and so of us, while it runs.
         Ref inner = Ref::borrow(self.inner);
+        self.running = true;
         const PySendResult status =
             thrown ? throw_into(inner.get(), thrown.get(), &given) : PyIter_Send(inner.get(), value, &given);
+        self.running = false;
         thrown.reset();
         if (status == PYGEN_NEXT) {
             *result = given;
@@ -129,8 +131,16 @@ PySendResult drive(RequestCoroutine& self, PyObject* value, PyObject* exception,
     return PYGEN_RETURN;
 }
 
+/// As a coroutine does, for an app that takes its own task's by the hand: an exception is set.
+bool refuse_while_running(const RequestCoroutine& self) {
+    if (self.running) PyErr_SetString(PyExc_ValueError, "coroutine already executing");
+    return self.running;
+}
+
 PySendResult send_slot(PyObject* o, PyObject* value, PyObject** result) {
     RequestCoroutine& self = self_of(o);
+    *result = nullptr;
+    if (refuse_while_running(self)) return PYGEN_ERROR;
     if (self.replay) {
         self.replay = false;
         *result = std::exchange(self.yielded, nullptr);
@@ -195,6 +205,7 @@ PyObject* throw_method(PyObject* o, PyObject* args) {
         return nullptr;
     }
     RequestCoroutine& self = self_of(o);
+    if (refuse_while_running(self)) return nullptr;
     if (self.replay && is_cancelled_error(exception.get())) return replay_cancelled(self, exception.get());
     self.replay = false;
     clear(self.yielded);
@@ -217,12 +228,15 @@ void abandon(RequestCoroutine& self) {
 
 PyObject* close_method(PyObject* o, PyObject*) {
     RequestCoroutine& self = self_of(o);
+    if (refuse_while_running(self)) return nullptr;
+    Ref inner = Ref::borrow(self.inner);
+    Ref closed =
+        inner ? Ref::steal(PyObject_CallMethod(inner.get(), "close", nullptr)) : Ref::borrow(Py_None);
+    if (!closed) return nullptr;  // it goes on in spite of GeneratorExit
     self.replay = false;
     clear(self.yielded);
     clear(self.pending);
-    Ref inner = Ref::steal(std::exchange(self.inner, nullptr));
-    Ref closed =
-        inner ? Ref::steal(PyObject_CallMethod(inner.get(), "close", nullptr)) : Ref::borrow(Py_None);
+    clear(self.inner);
     abandon(self);
     return closed.release();
 }
@@ -337,13 +351,20 @@ RequestCoroutine& RequestCoroutine::from(TaskLink* link) {
                                                 offsetof(RequestCoroutine, link));
 }
 
-void RequestCoroutine::adopt(ExchangePtr x, Ref of_task, Ref of_registry, Ref value) {
+void RequestCoroutine::adopt(ExchangePtr x, Ref of_task, Ref of_registry) {
     x->runner_slot = this;
     token = of_registry.release();
     exchange = x.detach();
     keep(std::move(of_task));
-    replay = static_cast<bool>(value);
+}
+
+void RequestCoroutine::hand_over(Ref value) {
+    replay = true;
     yielded = value.release();
+}
+
+PySendResult RequestCoroutine::advance(PyObject** given) {
+    return drive(*this, Py_None, nullptr, given);
 }
 
 void RequestCoroutine::conclude(PyObject* of_task, const Outcome& outcome) {

@@ -30,7 +30,9 @@ struct RequestCoroutine {
     /// In the list of tasks that are kept alive.
     TaskLink link;
     asioserve::Exchange* exchange;  ///< owned reference; null when there is nothing to answer
+    PooledTask* pooled;             ///< owned: while the next step is TaskPool::resume()
     bool replay;                    ///< the task's first step is to hand over `yielded`
+    bool running;                   ///< a step is being taken: nobody else may take one
 
     /// New reference to an empty one; null with an exception set.
     static PyObject* make(PyObject* type, Runner& runner);
@@ -39,13 +41,17 @@ struct RequestCoroutine {
 
     /// The request that is to be started by the task's own first step.
     void assign(asioserve::ExchangePtr x);
-    /// `inner` has yielded `value` in a first step that was taken for `of_task`: the task's own will hand it
-    /// over. Null: a bare yield, and the task's own first step may go on with `inner` right away.
-    void adopt(asioserve::ExchangePtr x, asioserve::py::Ref of_task, asioserve::py::Ref of_registry,
-               asioserve::py::Ref value);
+    /// `inner` waits, after a first step that was taken for `of_task`: the rest of the request is the task's.
+    void adopt(asioserve::ExchangePtr x, asioserve::py::Ref of_task, asioserve::py::Ref of_registry);
+    /// `inner` has yielded `value` in a step that was taken for the task: the task's own will hand it over.
+    void hand_over(asioserve::py::Ref value);
+    /// A step that is taken for the task, with the meaning of PyIter_Send(self, None, result).
+    PySendResult advance(PyObject** given);
     /// Keeps the task alive until the exchange is answered: nobody else may hold a task that waits for its
     /// own future.
     void keep(asioserve::py::Ref of_task);
+    /// How many of our references, which a step may end, are to this task.
+    int references_to(PyObject* of_task) const { return (task == of_task) + (token == of_task); }
     /// The exchange is answered: the task is asyncio's alone.
     void let_go();
     /// The object that a link is part of.

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "stage3_native_loop/request_task.hpp"
 #include "stage3_native_loop/runner.hpp"
@@ -17,6 +18,9 @@ using asioserve::py::Ref;
 
 namespace {
 
+// What a burst of requests has needed at once is kept for the next one, up to this: about 1 KiB each.
+constexpr std::size_t kMostSpares = 128;
+
 bool ablated(const char* what) {
     const char* list = std::getenv("ASIOSERVE_ABLATE");
     return list && std::strstr(list, what);
@@ -27,45 +31,14 @@ Ref attribute(const char* module, const char* name) {
     return m ? Ref::steal(PyObject_GetAttrString(m.get(), name)) : Ref();
 }
 
+PyObject* resume_function(PyObject* coroutine, PyObject*) {
+    RequestCoroutine::of(coroutine).runner->tasks().resume(coroutine);
+    return new_reference(Py_None);
+}
+
+PyMethodDef resume_def = {"resume", &resume_function, METH_NOARGS, "The next step of a request."};
+
 }  // namespace
-
-void Snapshot::take(PyObject* o) {
-    references_ = Py_REFCNT(o);
-    const auto size = static_cast<std::size_t>(Py_TYPE(o)->tp_basicsize);
-    const char* from = reinterpret_cast<const char*>(o);
-    bytes_.assign(from + sizeof(PyObject), from + size);
-}
-
-bool Snapshot::unchanged(PyObject* o) const noexcept {
-    return Py_REFCNT(o) == references_ &&
-           std::memcmp(bytes_.data(), reinterpret_cast<const char*>(o) + sizeof(PyObject), bytes_.size()) ==
-               0;
-}
-
-bool CancelMarks::learn(PyObject* task) {
-    const auto size = static_cast<std::size_t>(Py_TYPE(task)->tp_basicsize);
-    const auto* bytes = reinterpret_cast<const unsigned char*>(task);
-    const std::vector<unsigned char> before(bytes, bytes + size);
-    Ref done = Ref::steal(PyObject_CallMethod(task, "cancel", nullptr));
-    if (!done) return false;
-    type_ = Py_TYPE(task);
-    for (std::size_t i = sizeof(PyObject); i < size; ++i) {
-        const auto bits = static_cast<unsigned char>(bytes[i] ^ before[i]);
-        if (bits != 0)
-            marks_.push_back(
-                {static_cast<Py_ssize_t>(i), bits, static_cast<unsigned char>(before[i] & bits)});
-    }
-    return true;
-}
-
-bool CancelMarks::perhaps(PyObject* task) const noexcept {
-    // None: it keeps its notes elsewhere (a Task in Python).
-    if (marks_.empty() || Py_TYPE(task) != type_) return true;
-    const auto* bytes = reinterpret_cast<const unsigned char*>(task);
-    for (const Mark& m : marks_)
-        if ((bytes[m.offset] & m.bits) != m.clear) return true;
-    return false;
-}
 
 void TaskPool::cancel_if_asked(PyObject* task, Outcome& outcome) const {
     if (!outcome.ok() || !cancel_marks_.perhaps(task)) return;
@@ -83,6 +56,7 @@ bool TaskPool::attach(Runner& runner, asioloop::LoopCore& core, PyObject* loop) 
     ablations_ = {!ablated("no-pooled-task"), !ablated("no-eager-step")};
     loop_ = Ref::borrow(loop);
     base_context_ = Ref::steal(PyContext_New());  // a request inherits nothing, as on a thread for I/O
+    between_ = Ref::steal(PyContext_New());
     task_type_ = attribute("asyncio.tasks", "Task");
     coroutine_type_ = Ref::steal(make_request_coroutine_type());
     task_names_ = Ref::steal(Py_BuildValue("(ss)", "loop", "context"));
@@ -103,29 +77,39 @@ bool TaskPool::attach(Runner& runner, asioloop::LoopCore& core, PyObject* loop) 
         return false;
     }
 #endif
-    return base_context_ && task_type_ && coroutine_type_ && task_names_ && eager_names_ && empty_ &&
-           context_name_ && task_keywords_ && registry_.attach() && learn_cancel();
+    return base_context_ && between_ && task_type_ && coroutine_type_ && task_names_ && eager_names_ &&
+           empty_ && context_name_ && task_keywords_ && registry_.attach() && learn();
 }
 
-bool TaskPool::learn_cancel() {
+bool TaskPool::learn() {
     auto e = make();
-    if (!e || !cancel_marks_.learn(e->task.get())) return false;
+    if (!e) return false;
+    Snapshot unlisted;
+    unlisted.take(e->task.get());
+    registry_.list(e->token.get());
+    registry_hole_ = unlisted.changed(e->task.get());
+    registry_.unlist(e->token.get());
+    if (!cancel_marks_.learn(e->task.get())) return false;
     // A task is running now; this one ends, cancelled, when the loop comes to it.
     return static_cast<bool>(Ref::steal(core_->call_soon(e->step.get(), empty_.get(), e->context.get())));
 }
 
 void TaskPool::detach() {
     // asyncio.Runner has cancelled them all; what did not end even so goes with the loop.
-    while (waiting_.next != &waiting_) RequestCoroutine::from(waiting_.next).let_go();
-    if (spare_) {
+    while (waiting_.next != &waiting_) {
+        RequestCoroutine& c = RequestCoroutine::from(waiting_.next);
+        const PooledTaskPtr its_own(std::exchange(c.pooled, nullptr));
+        c.let_go();
+    }
+    if (!spares_.empty()) {
         core_->show_running();  // from 3.14 on no task takes a step otherwise
-        discard();
+        while (!spares_.empty()) discard();
         core_->hide_running();
     }
     registry_.detach();
     for (Ref* r :
-         {&spare_context_, &loop_, &base_context_, &task_type_, &task_names_, &eager_names_, &coroutine_type_,
-          &current_tasks_, &enter_, &leave_, &empty_, &task_keywords_, &context_name_})
+         {&spare_context_, &loop_, &base_context_, &between_, &task_type_, &task_names_, &eager_names_,
+          &coroutine_type_, &current_tasks_, &enter_, &leave_, &empty_, &task_keywords_, &context_name_})
         r->reset();
 }
 
@@ -142,25 +126,25 @@ Ref TaskPool::make_task(PyObject* coroutine, PyObject* context) {
     return task;
 }
 
-std::optional<TaskPool::Entry> TaskPool::make() {
-    Entry e;
-    e.coroutine = Ref::steal(RequestCoroutine::make(coroutine_type_.get(), *runner_));
-    e.context = Ref::steal(PyContext_Copy(base_context_.get()));
-    if (!e.coroutine || !e.context) return std::nullopt;
-    core_->capture = &e.step;
+TaskPool::PooledTaskPtr TaskPool::make() {
+    auto e = std::make_unique<PooledTask>();
+    e->coroutine = Ref::steal(RequestCoroutine::make(coroutine_type_.get(), *runner_));
+    e->context = Ref::steal(PyContext_Copy(base_context_.get()));
+    if (!e->coroutine || !e->context) return nullptr;
+    e->resume = Ref::steal(PyCFunction_New(&resume_def, e->coroutine.get()));
+    core_->capture = &e->step;
     registry_.quiet(true);
-    e.task = make_task(e.coroutine.get(), e.context.get());
+    e->task = make_task(e->coroutine.get(), e->context.get());
     registry_.quiet(false);
     core_->capture = nullptr;
-    if (!e.task || !e.step) return std::nullopt;
-    e.token = registry_.token(e.task.get());
-    if (!e.token) return std::nullopt;
-    context_then_.take(e.context.get());
+    if (!e->resume || !e->task || !e->step) return nullptr;
+    e->token = registry_.token(e->task.get());
+    if (!e->token) return nullptr;
+    e->context_then.take(e->context.get());
     return e;
 }
 
-void TaskPool::make_current(Entry& e) {
-    registry_.list(e.token.get());
+void TaskPool::enter(PooledTask& e) {
 #if PY_VERSION_HEX >= 0x030E0000
     PyObject* args[] = {loop_.get(), e.task.get()};
     Ref done = Ref::steal(PyObject_Vectorcall(enter_.get(), args, 2, nullptr));
@@ -169,11 +153,10 @@ void TaskPool::make_current(Entry& e) {
     const bool ok = PyDict_SetItem(current_tasks_.get(), loop_.get(), e.task.get()) == 0;
 #endif
     if (!ok) PyErr_WriteUnraisable(e.task.get());
-    current_ = true;
-    task_then_.take(e.task.get());
+    e.task_then.take(e.task.get(), registry_hole_);
 }
 
-void TaskPool::make_idle(Entry& e) {
+void TaskPool::leave(PooledTask& e) {
 #if PY_VERSION_HEX >= 0x030E0000
     PyObject* args[] = {loop_.get(), e.task.get()};
     Ref done = Ref::steal(PyObject_Vectorcall(leave_.get(), args, 2, nullptr));
@@ -182,42 +165,108 @@ void TaskPool::make_idle(Entry& e) {
     const bool ok = PyDict_DelItem(current_tasks_.get(), loop_.get()) == 0;
 #endif
     if (!ok) PyErr_WriteUnraisable(e.task.get());
-    current_ = false;
 }
 
 void TaskPool::settle() {
     if (!current_) return;
-    make_idle(*spare_);
-    registry_.unlist(spare_->token.get());
+    leave(*spares_.back());
+    registry_.unlist(spares_.back()->token.get());
+    current_ = false;
 }
 
 void TaskPool::discard() {
     settle();
-    Entry e = std::move(*spare_);
-    spare_.reset();
-    end(std::move(e));
+    const PooledTaskPtr e = std::move(spares_.back());
+    spares_.pop_back();
+    end(*e);
 }
 
-// Its coroutine has nothing to do and ends in the first step, so that it is not "destroyed but pending".
-void TaskPool::end(Entry e) {
+// A spare's coroutine has nothing to do and ends in the first step, so that it is not "destroyed but
+// pending".
+void TaskPool::end(PooledTask& e) {
     Ref done = Ref::steal(PyObject_CallNoArgs(e.step.get()));
     if (!done) PyErr_WriteUnraisable(e.task.get());
 }
 
-// The handler waits: its task is asyncio's from here.
-void TaskPool::go_on(ExchangePtr x, Entry e, Ref yielded) {
-    made_.add();
-    RequestCoroutine& outer = RequestCoroutine::of(e.coroutine.get());
-    if (yielded.get() == Py_None && !core_->debug) {
-        // sleep(0): the task's own first step would find a bare yield and queue the second. The first is as
-        // good as the second, and is at hand.
-        outer.adopt(std::move(x), e.task, e.token, {});
-        Ref handle = Ref::steal(core_->call_soon(e.step.get(), empty_.get(), e.context.get()));
-        if (!handle) PyErr_WriteUnraisable(e.task.get());
-        return;
+void TaskPool::end_in_context(PooledTask& e) {
+    const bool entered = PyContext_Enter(e.context.get()) == 0;
+    if (!entered) PyErr_WriteUnraisable(e.task.get());
+    end(e);
+    if (entered && PyContext_Exit(e.context.get()) < 0) PyErr_WriteUnraisable(e.task.get());
+}
+
+void TaskPool::put_back(PooledTaskPtr e) {
+    if (spares_.size() < kMostSpares)
+        spares_.push_back(std::move(e));
+    else
+        end_in_context(*e);
+}
+
+// The handler waits. In its context, and no task is current.
+void TaskPool::go_on(PooledTaskPtr e, Ref yielded, bool untouched) {
+    RequestCoroutine& outer = RequestCoroutine::of(e->coroutine.get());
+    if (yielded.get() != Py_None || core_->debug) {
+        made_.add();
+        outer.hand_over(std::move(yielded));
+        return end(*e);
     }
-    outer.adopt(std::move(x), e.task, e.token, std::move(yielded));
-    end(std::move(e));
+    Ref handle;
+    if (untouched) {
+        // sleep(0): what asyncio would queue is another step, and we take that as we took the first.
+        e->task_then.take(e->task.get(), registry_hole_);
+        handle = Ref::steal(core_->call_soon(e->resume.get(), empty_.get(), between_.get()));
+        outer.pooled = e.release();
+    } else {
+        // The task's own first step would find a bare yield and queue the second. The first is as good as the
+        // second, and is at hand.
+        made_.add();
+        handle = Ref::steal(core_->call_soon(e->step.get(), empty_.get(), e->context.get()));
+    }
+    if (!handle) PyErr_WriteUnraisable(loop_.get());
+}
+
+void TaskPool::resume(PyObject* coroutine) {
+    gil.assert_held();
+    RequestCoroutine& outer = RequestCoroutine::of(coroutine);
+    PooledTaskPtr e(std::exchange(outer.pooled, nullptr));
+    if (!e) return;
+    // Somebody has met the task meanwhile (cancel() leaves its mark there): the step is asyncio's.
+    if (!e->task_then.unchanged(e->task.get()) || !e->context_then.unchanged(e->context.get())) {
+        made_.add();
+        return end_in_context(*e);
+    }
+    enter(*e);
+    if (PyContext_Enter(e->context.get()) < 0) {
+        PyErr_WriteUnraisable(e->task.get());
+        leave(*e);
+        return end(*e);
+    }
+    const int held = outer.references_to(e->task.get());
+    PyObject* given = nullptr;
+    const PySendResult status = outer.advance(&given);
+    Ref value = Ref::steal(given);
+    std::optional<Outcome> raised;
+    if (status == PYGEN_ERROR) raised = Outcome::raised_now();
+    // With the answer we have let go of what kept the waiting task alive.
+    const bool untouched = e->task_then.unchanged(e->task.get(), held - outer.references_to(e->task.get()));
+    leave(*e);
+    Ref context = e->context;
+    if (status == PYGEN_NEXT) {
+        go_on(std::move(e), std::move(value), untouched);
+    } else if (raised) {
+        outer.pending = new_reference(raised->object());
+        end(*e);
+    } else if (!untouched) {
+        outer.result = value.release();
+        end(*e);
+    }
+    if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(loop_.get());
+    if (status != PYGEN_RETURN || !untouched) return;
+    context.reset();
+    if (e->context_then.unchanged(e->context.get()))
+        put_back(std::move(e));
+    else
+        end_in_context(*e);
 }
 
 void TaskPool::fail(asioserve::Exchange& x) {
@@ -234,9 +283,17 @@ void TaskPool::run(ExchangePtr x) {
         Ref context = Ref::steal(PyContext_Copy(base_context_.get()));
         return spawn(std::move(x), context.get(), {});
     }
-    if (!spare_ && !(spare_ = make())) return fail(*x);
-    Entry& e = *spare_;
-    if (!current_) make_current(e);
+    if (spares_.empty()) {
+        PooledTaskPtr made = make();
+        if (!made) return fail(*x);
+        spares_.push_back(std::move(made));
+    }
+    PooledTask& e = *spares_.back();
+    if (!current_) {
+        registry_.list(e.token.get());
+        enter(e);
+        current_ = true;
+    }
     if (PyContext_Enter(e.context.get()) < 0) return fail(*x);
     RequestCoroutine& outer = RequestCoroutine::of(e.coroutine.get());
     // There while it runs, so that the task shows the handler's frame and name.
@@ -246,7 +303,9 @@ void TaskPool::run(ExchangePtr x) {
     while (outer.inner) {
         PyObject* given = nullptr;
         Ref coroutine = Ref::borrow(outer.inner);
+        outer.running = true;
         const PySendResult status = PyIter_Send(coroutine.get(), Py_None, &given);
+        outer.running = false;
         if (status == PYGEN_NEXT) {
             yielded = Ref::steal(given);
             break;
@@ -254,26 +313,29 @@ void TaskPool::run(ExchangePtr x) {
         outcome = status == PYGEN_RETURN ? Outcome::returned(Ref::steal(given)) : Outcome::raised_now();
         clear(outer.inner);
         coroutine.reset();
-        if (!task_then_.unchanged(e.task.get())) cancel_if_asked(e.task.get(), *outcome);
+        if (!e.task_then.unchanged(e.task.get())) cancel_if_asked(e.task.get(), *outcome);
         outer.inner = runner_->finish(*x, *outcome).release();
     }
-    // The task goes on by itself; or somebody has seen it, and must see it end.
-    if (yielded || !ablations_.pooled_task || !task_then_.unchanged(e.task.get())) {
-        make_idle(e);
-        Entry used = std::move(e);
-        spare_.reset();
-        Ref context = used.context;
-        if (yielded) {
-            go_on(std::move(x), std::move(used), std::move(yielded));
-        } else {
-            if (outcome) outer.conclude(used.task.get(), *outcome);
-            end(std::move(used));
-        }
-        if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(loop_.get());
+    const bool untouched = ablations_.pooled_task && e.task_then.unchanged(e.task.get());
+    if (!yielded && untouched) {
+        if (PyContext_Exit(e.context.get()) < 0) PyErr_WriteUnraisable(e.task.get());
+        if (!e.context_then.unchanged(e.context.get())) discard();
         return;
     }
-    if (PyContext_Exit(e.context.get()) < 0) PyErr_WriteUnraisable(e.task.get());
-    if (!context_then_.unchanged(e.context.get())) discard();
+    // The task goes on by itself; or somebody has seen it, and must see it end.
+    leave(e);
+    current_ = false;
+    PooledTaskPtr used = std::move(spares_.back());
+    spares_.pop_back();
+    Ref context = used->context;
+    if (yielded) {
+        outer.adopt(std::move(x), used->task, used->token);
+        go_on(std::move(used), std::move(yielded), untouched);
+    } else {
+        if (outcome) outer.conclude(used->task.get(), *outcome);
+        end(*used);
+    }
+    if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(loop_.get());
 }
 // [3.3-pooled-task]
 

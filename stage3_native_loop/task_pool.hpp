@@ -4,56 +4,27 @@
 // not queued. For a request it is made the current task, in its context, while the handler's coroutine takes
 // its first step by PyIter_Send. Nearly all handlers that never wait end right there: if the task and its
 // context are then byte for byte what they were, nobody has seen them, and the next request uses them again
-// (saves about 1 µs a request). A handler that waits goes on as that task: its first step is run, in which
-// the RequestCoroutine hands over what the handler's coroutine has yielded. So current_task(), timeout(),
-// TaskGroup, cancel() and names are asyncio's own.
+// (saves about 1 µs a request). After a bare yield, as sleep(0) makes it, the next step is ours as well, as
+// long as that holds. A handler that waits for something goes on as that task: its first step is run, in
+// which the RequestCoroutine hands over what the handler's coroutine has yielded. So current_task(),
+// timeout(), TaskGroup, cancel() and names are asyncio's own.
 //
 // Threads: the loop's, GIL held.
 #pragma once
 
+#include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "common/app/computation.hpp"
 #include "common/runner/counters.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/task_registry.hpp"
+#include "stage3_native_loop/task_traces.hpp"
 
 namespace stage {
 
 class Runner;
-
-/// The bytes of an object, to see whether anybody has touched it since.
-class Snapshot {
-  public:
-    /// Remembers it as it is now.
-    void take(PyObject* o);
-    /// Nobody but the holders of then has a reference, and no field has changed.
-    bool unchanged(PyObject* o) const noexcept;
-
-  private:
-    Py_ssize_t references_ = 0;
-    std::vector<char> bytes_;
-};
-
-/// Where a Task notes that cancel() was called, found by calling it on one: spares a look-up by name a
-/// request.
-class CancelMarks {
-  public:
-    /// Cancels `task`, which is not running, and sees what that changes.
-    bool learn(PyObject* task);
-    /// False: cancel() was not called, or was delivered and taken back. True: perhaps it was.
-    bool perhaps(PyObject* task) const noexcept;
-
-  private:
-    struct Mark {
-        Py_ssize_t offset;
-        unsigned char bits, clear;
-    };
-    PyTypeObject* type_ = nullptr;
-    std::vector<Mark> marks_;
-};
 
 /// What the bench takes away to see what it is worth (environment variable ASIOSERVE_ABLATE).
 struct Ablations {
@@ -71,6 +42,18 @@ struct TaskLink {
     TaskLink* previous = this;
 };
 
+/// A task that was made ahead of time, and what belongs to it.
+struct PooledTask {
+    asioserve::py::Ref coroutine;  ///< the RequestCoroutine that the task believes it runs
+    asioserve::py::Ref context;    ///< the task's
+    asioserve::py::Ref task;       ///< asyncio's Task; its first step has not been taken by asyncio
+    asioserve::py::Ref step;       ///< that step, caught: a callable without arguments
+    asioserve::py::Ref resume;     ///< the callable that takes the step after a bare yield for it
+    asioserve::py::Ref token;      ///< what the registry knows it by
+    Snapshot task_then;            ///< the task as it was when nobody else had seen it
+    Snapshot context_then;         ///< the context as it was made
+};
+
 class TaskPool {
   public:
     /// False with an exception set.
@@ -82,6 +65,8 @@ class TaskPool {
     void run(asioserve::ExchangePtr x);
     /// Runs a plain function's request; goes on as a task if it comes to more (a streamed answer).
     void run_plain(asioserve::ExchangePtr x);
+    /// The next step of a request whose handler has made a bare yield. Raises nothing.
+    void resume(PyObject* coroutine);
     /// No task of ours is current any more. Between the requests of one turn the pooled task stays current,
     /// which saves a dict and a set operation each; whoever runs other code, or lets the GIL go, calls this
     /// first.
@@ -99,22 +84,18 @@ class TaskPool {
     const asioserve::Counter& tasks() const noexcept { return made_; }
 
   private:
-    struct Entry {
-        asioserve::py::Ref coroutine;  ///< the RequestCoroutine that the task believes it runs
-        asioserve::py::Ref context;
-        asioserve::py::Ref task;
-        asioserve::py::Ref step;   ///< the caught first step
-        asioserve::py::Ref token;  ///< what the registry knows it by
-    };
+    using PooledTaskPtr = std::unique_ptr<PooledTask>;
 
-    std::optional<Entry> make();
-    void make_current(Entry& e);
-    void make_idle(Entry& e);
+    PooledTaskPtr make();
     asioserve::py::Ref make_task(PyObject* coroutine, PyObject* context);
-    void go_on(asioserve::ExchangePtr x, Entry e, asioserve::py::Ref yielded);
+    void enter(PooledTask& e);
+    void leave(PooledTask& e);
+    void go_on(PooledTaskPtr e, asioserve::py::Ref yielded, bool untouched);
+    void end_in_context(PooledTask& e);
+    void end(PooledTask& e);
+    void put_back(PooledTaskPtr e);
     void discard();
-    void end(Entry e);
-    bool learn_cancel();
+    bool learn();
     void spawn(asioserve::ExchangePtr x, PyObject* context, asioserve::py::Ref inner);
     void fail(asioserve::Exchange& x);
 
@@ -125,9 +106,10 @@ class TaskPool {
     CancelMarks cancel_marks_;
     asioserve::Counter made_;
     TaskLink waiting_;
-    std::optional<Entry> spare_;
-    Snapshot task_then_, context_then_;  // the spare's
-    bool current_ = false;               // the spare is the loop's current task
+    std::vector<PooledTaskPtr> spares_;
+    bool current_ = false;  // the last spare is the loop's current task
+    Hole registry_hole_;
+    asioserve::py::Ref between_;  // the context in which resume() is called, so that the task's is as it was
     asioserve::py::Ref spare_context_;
     Snapshot spare_context_then_;
 
