@@ -138,7 +138,8 @@ def _peer(
     return Server(key, title, "peer", command, handlers=handlers, port_is_given=True, idle_arguments=idle)
 
 
-_GRANIAN_KEEP = ("--http1-header-read-timeout", "60000")
+# Its back-pressure counts connections, not requests: 1,024 unless told otherwise.
+_GRANIAN_KEEP = ("--http1-header-read-timeout", "60000", "--backpressure", "16384")
 _KEEP = ("--timeout-keep-alive", "3600")
 _PEERS = (
     _peer(
@@ -166,6 +167,7 @@ _PEERS = (
         "asgi",
         "fastapi_app:app",
         handlers=_PEER,
+        idle=_GRANIAN_KEEP,
     ),
 )
 
