@@ -1,7 +1,8 @@
 """The Python half of the loop: what runs once per loop, per connection or in debug mode.
 
-What runs per callback is native (_asioloop.LoopCore). Sockets, transports, signals, executors and DNS are asyncio's own
-selector-loop code, which stands on four methods of the core: _add_reader, _remove_reader, _add_writer, _remove_writer.
+What runs per callback is native (_asioloop.LoopCore), and so is what runs per packet of a stream (_streams.py). Connecting and
+accepting, datagrams, pipes, signals, executors and DNS are asyncio's own selector-loop code, which stands on four methods of
+the core: _add_reader, _remove_reader, _add_writer, _remove_writer.
 """
 
 from __future__ import annotations
@@ -9,14 +10,20 @@ from __future__ import annotations
 import asyncio
 import selectors
 import signal
+import socket
 import sys
 import threading
 import weakref
-from asyncio import base_events, events, format_helpers
+from asyncio import base_events, events, format_helpers, sslproto
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import _asioloop
+
+from ._streams import StreamTransport
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class _Watched:
@@ -129,6 +136,41 @@ class Loop(_asioloop.LoopCore, asyncio.SelectorEventLoop):  # type: ignore[misc]
     def _add_callback_signalsafe(self, handle: asyncio.Handle) -> None:
         # From _read_from_self(), which is a callback of ours: the loop is awake.
         self._add_callback(handle)
+
+    # --- what asyncio's connecting and accepting ask for -----------------------------------------------------------
+
+    def _make_socket_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        *,
+        extra: dict[str, Any] | None = None,
+        server: Any = None,
+    ) -> StreamTransport:
+        self._ensure_fd_no_transport(sock)
+        return StreamTransport(self, sock, protocol, waiter, extra=extra, server=server)
+
+    def _make_ssl_transport(
+        self,
+        rawsock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: ssl.SSLContext,
+        waiter: Any = None,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        extra: dict[str, Any] | None = None,
+        server: Any = None,
+        **timeouts: Any,
+    ) -> asyncio.Transport:
+        """As asyncio's, whose SSLProtocol is the protocol of a stream transport of ours."""
+        self._ensure_fd_no_transport(rawsock)
+        tls = sslproto.SSLProtocol(
+            self, protocol, sslcontext, waiter, server_side, server_hostname, **timeouts
+        )
+        StreamTransport(self, rawsock, tls, extra=extra, server=server)
+        return tls._app_transport
 
     # --- what the core asks Python to do -----------------------------------------------------------------------
 

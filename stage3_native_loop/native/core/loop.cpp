@@ -29,6 +29,7 @@ LoopCore::LoopCore(const ModuleState& module, PyObject* self, asio::io_context* 
       io_(io ? io : owned_io_.get()),
       work_(asio::make_work_guard(*io_)),
       watches_(*this, *io_),
+      streams_(*this),
       timer_(*io_) {}
 
 LoopCore::~LoopCore() = default;
@@ -225,7 +226,7 @@ bool LoopCore::run_ready() {
         Ref h = Ref::steal(r.handle);
         in_callback_ = true;
         running_handle_ = h.get();
-        const bool ok = run_handle(h.get());
+        const bool ok = r.native ? r.native->run(r.write) : run_handle(h.get());
         end_handle();
         in_callback_ = false;
         if (r.watch) watches_.ran(*r.watch, r.write);
@@ -294,6 +295,7 @@ void LoopCore::close() {
 
 int LoopCore::traverse(visitproc visit, void* arg) {
     if (int r = watches_.traverse(visit, arg)) return r;
+    if (int r = streams_.traverse(visit, arg)) return r;
     if (int r = timers_.traverse(visit, arg)) return r;
     return ready_.traverse(visit, arg);
 }
@@ -310,6 +312,7 @@ void LoopCore::clear_references() {
         drop(h);
     }
     watches_.close();
+    streams_.close();
     if (timer_) timer_->cancel();
     armed_for_ = 0;
 }

@@ -26,6 +26,7 @@
 #include "stage3_native_loop/native/core/handle.hpp"
 #include "stage3_native_loop/native/core/ready_queue.hpp"
 #include "stage3_native_loop/native/core/timer_heap.hpp"
+#include "stage3_native_loop/native/net/streams.hpp"
 #include "stage3_native_loop/native/os/fd_watch.hpp"
 
 namespace asioloop {
@@ -52,8 +53,14 @@ struct ModuleState {
     HandleClass handles;
     /// LoopCore as a Python type.
     asioserve::py::Ref loop_type;
+    /// StreamTransport as a Python type.
+    asioserve::py::Ref stream_type;
+    /// asyncio.BufferedProtocol.
+    asioserve::py::Ref buffered_protocol;
     /// For callbacks without arguments.
     asioserve::py::Ref empty_tuple;
+    /// b"".
+    asioserve::py::Ref empty_bytes;
     /// asyncio.events._set_running_loop.
     asioserve::py::Ref set_running_loop;
     /// A function in Python that does nothing.
@@ -87,6 +94,8 @@ class LoopCore {
     void push_ready(Ready ready) { ready_.push(ready); }
     /// add_reader and add_writer.
     FdWatches& watches() noexcept { return watches_; }
+    /// Its stream transports.
+    Streams& streams() noexcept { return streams_; }
 
     /// While set, the next call_soon() stores its callback here instead of queueing it, and unsets this: how
     /// a Task is made whose first step is taken elsewhere.
@@ -178,6 +187,7 @@ class LoopCore {
     ReadyQueue ready_;
     TimerHeap<PyObject*> timers_;
     FdWatches watches_;
+    Streams streams_;
     bool stopping_ = false;
     bool closed_ = false;
     PyObject* running_handle_ = nullptr;  // borrowed from run_ready()

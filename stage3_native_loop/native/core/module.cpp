@@ -3,6 +3,7 @@
 #include <new>
 
 #include "stage3_native_loop/native/core/safe_handle.hpp"
+#include "stage3_native_loop/native/net/stream.hpp"
 
 namespace asioloop {
 
@@ -21,20 +22,27 @@ int exec(PyObject* module) {
     if (!safe) return -1;
     s.handles.use_for_threads(std::move(safe));
     s.empty_tuple = Ref::steal(PyTuple_New(0));
+    s.empty_bytes = Ref::steal(PyBytes_FromStringAndSize(nullptr, 0));
     Ref events = Ref::steal(PyImport_ImportModule("asyncio.events"));
-    if (!events || !s.empty_tuple) return -1;
+    Ref protocols = Ref::steal(PyImport_ImportModule("asyncio.protocols"));
+    if (!events || !protocols || !s.empty_tuple || !s.empty_bytes) return -1;
+    s.buffered_protocol = Ref::steal(PyObject_GetAttrString(protocols.get(), "BufferedProtocol"));
     s.set_running_loop = Ref::steal(PyObject_GetAttrString(events.get(), "_set_running_loop"));
     s.loop_type = Ref::steal(make_loop_type(module));
     Ref names = Ref::steal(PyDict_New());
-    if (!s.set_running_loop || !s.loop_type || !names) return -1;
+    s.stream_type = Ref::steal(make_stream_type(module));
+    if (!s.set_running_loop || !s.loop_type || !s.stream_type || !s.buffered_protocol || !names) return -1;
     s.do_nothing = Ref::steal(PyRun_String("lambda: None", Py_eval_input, names.get(), names.get()));
     if (!s.do_nothing) return -1;
+    if (PyModule_AddObjectRef(module, "StreamTransport", s.stream_type.get()) < 0) return -1;
     return PyModule_AddObjectRef(module, "LoopCore", s.loop_type.get());
 }
 
 int traverse(PyObject* module, visitproc visit, void* arg) {
     ModuleState& s = state(module);
     Py_VISIT(s.loop_type.get());
+    Py_VISIT(s.stream_type.get());
+    Py_VISIT(s.buffered_protocol.get());
     Py_VISIT(s.set_running_loop.get());
     Py_VISIT(s.do_nothing.get());
     return 0;

@@ -12,14 +12,27 @@ namespace asioloop {
 
 struct FdWatch;
 
+/// What the ring can run without a handle.
+class NativeCallback {
+  public:
+    /// In its own context, errors reported. False with an exception set: SystemExit or KeyboardInterrupt.
+    virtual bool run(bool write) = 0;
+
+  protected:
+    ~NativeCallback() = default;
+};
+
 /// A callback that is due. `watch` is set for add_reader and add_writer: it is armed again once the callback
 /// has run.
 struct Ready {
-    PyObject* handle = nullptr;  ///< an asyncio.Handle; the entry owns the reference
+    /// An asyncio.Handle, or the object that `native` is a part of; the entry owns the reference.
+    PyObject* handle = nullptr;
     /// Null for all but descriptors.
     FdWatch* watch = nullptr;
-    /// Which side of the watch.
+    /// Which side of the watch, or of `native`.
     bool write = false;
+    /// Run in place of a handle.
+    NativeCallback* native = nullptr;
 };
 
 class ReadyQueue {

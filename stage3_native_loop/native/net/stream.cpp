@@ -1,0 +1,231 @@
+#include "stage3_native_loop/native/net/stream.hpp"
+
+#include "common/python/errors.hpp"
+#include "stage3_native_loop/native/core/loop.hpp"
+#include "stage3_native_loop/native/net/streams.hpp"
+
+namespace asioloop {
+
+using asioserve::py::new_reference;
+using asioserve::py::Ref;
+
+namespace {
+
+bool leaves_the_loop() {
+    return PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+}
+
+}  // namespace
+
+Stream::~Stream() {
+    if (watch) core_->streams().abandon(*this);
+}
+
+bool Stream::open(const ModuleState& module, PyObject* loop, PyObject* sock, int fd, Kind kind) {
+    if (fd_ >= 0) return PyErr_SetString(PyExc_RuntimeError, "the transport is open already"), false;
+    if (!PyObject_TypeCheck(loop, reinterpret_cast<PyTypeObject*>(module.loop_type.get()))) {
+        PyErr_Format(PyExc_TypeError, "an asioloop.Loop is needed, not %R", loop);
+        return false;
+    }
+    module_ = &module;
+    core_ = core_of(loop);
+    loop_ = Ref::borrow(loop);
+    sock_ = Ref::borrow(sock);
+    fd_ = fd;
+    kind_ = kind;
+    return true;
+}
+
+Ref Stream::dispose() {
+    closing_ = true;
+    reading_ = false;
+    if (lost_writes_ == 0) lost_writes_ = 1;
+    out_.clear();
+    unwatch();
+    core_ = nullptr;
+    Ref sock = std::move(sock_);
+    clear();
+    loop_.reset();
+    return sock;
+}
+
+void Stream::clear() {
+    // Not the loop, which the watch needs as long as there is one. Each field is empty before what was in it
+    // goes, and perhaps runs code.
+    for (Ref* r : {&sock_, &protocol_, &empty_waiter_, &data_received_, &get_buffer_, &buffer_updated_,
+                   &read_context_, &write_context_, &server})
+        r->reset();
+}
+
+int Stream::traverse(visitproc visit, void* arg) {
+    for (const Ref* r : {&loop_, &sock_, &protocol_, &empty_waiter_, &data_received_, &get_buffer_,
+                         &buffer_updated_, &read_context_, &write_context_, &server})
+        Py_VISIT(r->get());
+    return 0;
+}
+
+// --- closing
+// ----------------------------------------------------------------------------------------------------
+
+bool Stream::close() {
+    if (closing_) return true;
+    closing_ = true;
+    reading_ = false;
+    keep_if_needed();
+    if (!out_.empty()) return true;
+    ++lost_writes_;
+    unwatch();
+    return call_later_in_turn("_call_connection_lost", Py_None);
+}
+
+bool Stream::force_close(PyObject* exc) {
+    if (lost_writes_ > 0) return true;
+    out_.clear();
+    closing_ = true;
+    reading_ = false;
+    ++lost_writes_;
+    unwatch();
+    return call_later_in_turn("_call_connection_lost", exc);
+}
+
+bool Stream::call_later_in_turn(const char* method, PyObject* argument) {
+    Ref callback = Ref::steal(PyObject_GetAttrString(self_, method));
+    return callback &&
+           Ref::steal(PyObject_CallMethod(loop_.get(), "call_soon", "OO", callback.get(), argument));
+}
+
+bool Stream::fatal(const char* message) {
+    if (leaves_the_loop()) return false;
+    asioserve::py::gil.assert_held();
+    Ref error = asioserve::py::take_raised();
+    return static_cast<bool>(
+        Ref::steal(PyObject_CallMethod(self_, "_fatal_error", "Os", error.get(), message)));
+}
+
+// --- reading on and off
+// -----------------------------------------------------------------------------------------
+
+bool Stream::set_protocol(PyObject* protocol) {
+    const int buffered = PyObject_IsInstance(protocol, module_->buffered_protocol.get());
+    if (buffered < 0) return false;
+    buffered_ = buffered != 0;
+    protocol_connected_ = true;
+    data_received_.reset();
+    get_buffer_.reset();
+    buffer_updated_.reset();
+    protocol_ = Ref::borrow(protocol);
+    return true;
+}
+
+Ref Stream::protocol_method(Ref& cache, const char* name) {
+    if (!cache) cache = Ref::steal(PyObject_GetAttrString(protocol_.get(), name));
+    return cache;
+}
+
+bool Stream::start_reading() {
+    if (!is_reading()) return true;
+    read_context_ = Ref::steal(PyContext_CopyCurrent());
+    if (!read_context_ || !watched()) return false;
+    reading_ = true;
+    keep_if_needed();
+    if (maybe_readable_) queue_read();
+    return true;
+}
+
+bool Stream::pause_reading() {
+    if (!is_reading()) return true;
+    paused_ = true;
+    reading_ = false;
+    keep_if_needed();
+    return log_debug("pauses reading");
+}
+
+bool Stream::resume_reading() {
+    if (closing_ || !paused_) return true;
+    paused_ = false;
+    return start_reading() && log_debug("resumes reading");
+}
+
+bool Stream::watched() {
+    if (core_->closed()) return PyErr_SetString(PyExc_RuntimeError, "Event loop is closed"), false;
+    return watch || core_->streams().add(*this);
+}
+
+void Stream::unwatch() {
+    if (!watch) return;
+    watch.stop(false);
+    core_->streams().remove(*this);
+}
+
+void Stream::keep_if_needed() {
+    if (watch) core_->streams().keep(*this, reading_ || !out_.empty());
+}
+
+// --- from the reactor and the ready queue
+// -------------------------------------------------------------------------
+
+void Stream::edge(EdgeWatch::Edge what) {
+    if (what == EdgeWatch::Edge::write) {
+        if (!out_.empty() && !std::exchange(write_queued_, true))
+            core_->push_ready({new_reference(self_), nullptr, true, this});
+        return;
+    }
+    maybe_readable_ = true;
+    if (what == EdgeWatch::Edge::error) doubtful_ = true;
+    if (reading_) queue_read();
+}
+
+bool Stream::run(bool write) {
+    (write ? write_queued_ : read_queued_) = false;
+    if (!core_) return true;  // lost meanwhile
+    LoopCore& core = *core_;
+    Ref loop = loop_;  // which may let go of it
+    Ref context = write ? write_context_ : read_context_;
+    const bool timed = core.debug;
+    const double begin = timed ? LoopCore::time() : 0;
+    if (PyContext_Enter(context.get()) < 0) return report_failure(loop.get(), write);
+    bool ok = write ? on_writable() : on_readable();
+    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+    if (!ok) PyErr_Fetch(&type, &value, &traceback);
+    if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(self_);
+    if (!ok) {
+        PyErr_Restore(type, value, traceback);
+        return report_failure(loop.get(), write);
+    }
+    const double took = timed ? LoopCore::time() - begin : 0;
+    return took < core.slow_callback_duration || report_slow(loop.get(), write, took);
+}
+
+/// As asyncio's selector loop would have made it for the same event.
+Ref Stream::handle_of(PyObject* loop, bool write) {
+    Ref callback = Ref::steal(PyObject_GetAttrString(self_, write ? "_write_ready" : "_read_ready"));
+    return callback ? module_->handles.make(loop, callback.get(), module_->empty_tuple.get(), nullptr)
+                    : Ref();
+}
+
+bool Stream::report_slow(PyObject* loop, bool write, double took) {
+    Ref handle = handle_of(loop, write);
+    Ref done =
+        Ref::steal(handle ? PyObject_CallMethod(loop, "_report_slow", "Od", handle.get(), took) : nullptr);
+    if (!done) PyErr_WriteUnraisable(self_);
+    return true;
+}
+
+bool Stream::report_failure(PyObject* loop, bool write) {
+    if (leaves_the_loop()) return false;
+    asioserve::py::gil.assert_held();
+    Ref error = asioserve::py::take_raised();
+    Ref handle = handle_of(loop, write);
+    Ref done = Ref::steal(
+        handle ? PyObject_CallMethod(loop, "_callback_failed", "OO", handle.get(), error.get()) : nullptr);
+    if (done) return true;
+    if (leaves_the_loop()) return false;
+    PyErr_WriteUnraisable(self_);
+    return true;
+}
+
+bool Stream::log_debug(const char* what) {
+    return !core_->debug || Ref::steal(PyObject_CallMethod(self_, "_log_debug", "s", what));
+}
+
+}  // namespace asioloop

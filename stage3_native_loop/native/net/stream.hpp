@@ -1,0 +1,165 @@
+// One connection: asyncio's stream transport for TCP and Unix sockets, as far as it runs per packet. Its
+// Python face is stream_type.cpp; what runs per connection or when something fails is in
+// asioloop/_streams.py.
+//
+// Reading: an edge says that something is there → one entry in the loop's ready queue, in line with every
+// other callback → one recv() into the loop's buffer and an exact bytes object → protocol.data_received(). A
+// read that was shorter than the buffer has taken all; otherwise the entry is queued again, so that a busy
+// connection has one read a turn like every other.
+// Writing: at once, as far as the kernel takes it; the rest waits in a WriteQueue for an edge.
+//
+// Threads: under the GIL, on the loop's thread or while nobody runs it; the destructor on any thread.
+#pragma once
+
+#include <span>
+
+#include "stage3_native_loop/native/core/ready_queue.hpp"
+#include "stage3_native_loop/native/net/write_queue.hpp"
+#include "stage3_native_loop/native/os/edge_watch.hpp"
+
+namespace asioloop {
+
+class LoopCore;
+struct ModuleState;
+
+class Stream final : public NativeCallback, public EdgeWatch::Listener {
+  public:
+    /// Part of the Python object `self`, which it does not own.
+    explicit Stream(PyObject* self) noexcept : self_(self) {}
+    ~Stream();
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+
+    /// What kind of socket it is: how much a short read says.
+    enum class Kind { tcp, unix_domain, other };
+    /// Once, before anything else. False with an exception set.
+    bool open(const ModuleState& module, PyObject* loop, PyObject* sock, int fd, Kind kind);
+    /// The connection is lost: forgets all but what a closed transport tells. Returns the socket, for the
+    /// caller to close.
+    asioserve::py::Ref dispose();
+
+    // --- the transport's methods: null or false with an exception set
+    // -----------------------------------------
+    /// Sends, or keeps what cannot be sent yet.
+    bool write(PyObject* data);
+    /// Sends several, by one system call.
+    bool write_lines(PyObject* list);
+    /// Shuts the sending side down once all is sent.
+    bool write_eof();
+    /// No more reads; connection_lost() once all is sent.
+    bool close();
+    /// connection_lost(exc) in the next turn; what is not sent is lost.
+    bool force_close(PyObject* exc);
+    /// Stops reading, until resume_reading().
+    bool pause_reading();
+    /// See pause_reading().
+    bool resume_reading();
+    /// Reads from now on, unless it is paused or closing.
+    bool start_reading();
+    /// The protocol that is told from now on.
+    bool set_protocol(PyObject* protocol);
+    /// The water marks, as the program has given them.
+    bool set_limits(PyObject* high, PyObject* low);
+    /// A future that is done once all is sent, and during which nobody may write; None takes it away.
+    bool set_empty_waiter(PyObject* waiter);
+
+    /// From the ready queue: the read or the write that is due.
+    bool run(bool write) override;
+    /// See EdgeWatch.
+    void edge(EdgeWatch::Edge what) override;
+
+    /// For tp_traverse.
+    int traverse(visitproc visit, void* arg);
+    /// For tp_clear.
+    void clear();
+
+    /// What the Python face shows.
+    /// @{
+    PyObject* self() const noexcept { return self_; }
+    int fd() const noexcept { return fd_; }
+    bool closing() const noexcept { return closing_; }
+    bool reading() const noexcept { return reading_; }
+    bool is_reading() const noexcept { return !closing_ && !paused_; }
+    bool protocol_connected() const noexcept { return protocol_connected_; }
+    bool protocol_paused() const noexcept { return protocol_paused_; }
+    std::size_t write_buffer_size() const noexcept { return out_.size(); }
+    PyObject* loop() const noexcept { return loop_.get(); }
+    PyObject* sock() const noexcept { return sock_.get(); }
+    PyObject* protocol() const noexcept { return protocol_.get(); }
+    PyObject* empty_waiter() const noexcept { return empty_waiter_.get(); }
+    PyObject* high_water() const noexcept { return high_object_.get(); }
+    PyObject* low_water() const noexcept { return low_object_.get(); }
+    /// @}
+    /// asyncio.Server, of which the Python face keeps account.
+    asioserve::py::Ref server;
+
+    /// Streams' own: how it watches this one, and the reference by which the loop keeps it alive.
+    /// @{
+    EdgeWatch watch;
+    asioserve::py::Ref kept;
+    /// @}
+
+  private:
+    // reading: stream_read.cpp
+    bool on_readable();
+    bool read_data();
+    bool read_into_buffer();
+    bool at_eof();
+    bool read_failed();
+    ssize_t receive(void* to, std::size_t room);
+    void queue_read();
+
+    // writing: stream_write.cpp
+    bool on_writable();
+    bool all_sent();
+    bool write_failed();
+    bool lost_write();
+    bool may_write(const char* after_eof, const char* in_sendfile);
+    bool send_pieces(std::span<Py_buffer> views, PyObject* const* owners);
+    bool wait_writable();
+    bool maybe_pause_protocol();
+    bool maybe_resume_protocol();
+    bool flow_callback(const char* method, const char* message);
+
+    // both: stream.cpp
+    bool watched();
+    void unwatch();
+    void keep_if_needed();
+    bool fatal(const char* message);
+    bool log_debug(const char* what);
+    bool call_later_in_turn(const char* method, PyObject* argument);
+    bool report_slow(PyObject* loop, bool write, double took);
+    bool report_failure(PyObject* loop, bool write);
+    asioserve::py::Ref handle_of(PyObject* loop, bool write);
+    asioserve::py::Ref protocol_method(asioserve::py::Ref& cache, const char* name);
+
+    PyObject* const self_;
+    const ModuleState* module_ = nullptr;
+    LoopCore* core_ = nullptr;  // inside loop_; null once the connection is lost
+    asioserve::py::Ref loop_, sock_, protocol_, empty_waiter_;
+    asioserve::py::Ref data_received_, get_buffer_, buffer_updated_;  // of protocol_, when first needed
+    asioserve::py::Ref read_context_, write_context_;
+    asioserve::py::Ref high_object_, low_object_;
+    WriteQueue out_;
+    double high_ = 64 * 1024, low_ = 16 * 1024;
+    int fd_ = -1;
+    int lost_writes_ = 0;  // asyncio's _conn_lost: not 0 once connection_lost() is due
+    Kind kind_ = Kind::other;
+    bool buffered_ = false;  // the protocol is a BufferedProtocol
+    bool protocol_connected_ = false;
+    bool protocol_paused_ = false;
+    bool closing_ = false;
+    bool paused_ = false;
+    bool reading_ = false;         // edges are read for
+    bool maybe_readable_ = false;  // an edge came, and no read has yet found the end
+    bool doubtful_ = false;        // a short read is not the end: a hang-up or urgent data
+    bool bulk_ = false;            // the last read was long: the next goes into a bytes object straight
+    bool eof_written_ = false;
+    bool read_queued_ = false;
+    bool write_queued_ = false;
+};
+
+/// Makes the type StreamTransport for the module. New reference, null with an exception set.
+PyObject* make_stream_type(PyObject* module);
+
+}  // namespace asioloop

@@ -1,0 +1,135 @@
+// The reading half of Stream.
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "stage3_native_loop/native/core/loop.hpp"
+#include "stage3_native_loop/native/net/stream.hpp"
+#include "stage3_native_loop/native/net/streams.hpp"
+
+namespace asioloop {
+
+using asioserve::py::new_reference;
+using asioserve::py::Ref;
+
+namespace {
+// What asyncio asks for at most; more at once would only make the peer's turn longer.
+constexpr std::size_t kBulk = 256 * 1024;
+}  // namespace
+
+void Stream::queue_read() {
+    if (std::exchange(read_queued_, true)) return;
+    core_->push_ready({new_reference(self_), nullptr, false, this});
+}
+
+bool Stream::on_readable() {
+    if (lost_writes_ > 0 || !reading_) return true;
+    return buffered_ ? read_into_buffer() : read_data();
+}
+
+ssize_t Stream::receive(void* to, std::size_t room) {
+    ssize_t n = 0;
+    do {
+        if (kind_ == Kind::tcp) {
+            n = ::recv(fd_, to, room, MSG_DONTWAIT);
+        } else {
+            // A message that brought descriptors or credentials ends a read early; it shows as cut off.
+            iovec buffer{to, room};
+            msghdr message{};
+            message.msg_iov = &buffer;
+            message.msg_iovlen = 1;
+            n = ::recvmsg(fd_, &message, MSG_DONTWAIT);
+            if (kind_ == Kind::other || (message.msg_flags & MSG_CTRUNC)) doubtful_ = true;
+        }
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
+bool Stream::read_data() {
+    Ref data;
+    std::size_t room = Streams::buffer_size;
+    ssize_t n = 0;
+    if (bulk_) {
+        room = kBulk;
+        data = Ref::steal(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(room)));
+        if (!data) return fatal("Fatal read error on socket transport");
+        n = receive(PyBytes_AS_STRING(data.get()), room);
+    } else {
+        n = receive(core_->streams().buffer(), room);
+    }
+    if (n < 0) return read_failed();
+    if (n == 0) return at_eof();
+    if (bulk_) {
+        PyObject* bytes = data.release();
+        _PyBytes_Resize(&bytes, n);
+        data = Ref::steal(bytes);
+    } else {
+        data = Ref::steal(PyBytes_FromStringAndSize(core_->streams().buffer(), n));
+    }
+    if (!data) return fatal("Fatal read error on socket transport");
+    maybe_readable_ = doubtful_ || static_cast<std::size_t>(n) == room;
+    bulk_ = static_cast<std::size_t>(n) >= Streams::buffer_size;
+    Ref method = protocol_method(data_received_, "data_received");
+    if (!method || !Ref::steal(PyObject_CallOneArg(method.get(), data.get()))) {
+        if (!fatal("Fatal error: protocol.data_received() call failed.")) return false;
+    }
+    if (maybe_readable_ && reading_) queue_read();
+    return true;
+}
+
+bool Stream::read_into_buffer() {
+    constexpr const char* get_failed = "Fatal error: protocol.get_buffer() call failed.";
+    Ref method = protocol_method(get_buffer_, "get_buffer");
+    if (!method) return fatal(get_failed);
+    Ref hint = Ref::steal(PyLong_FromLong(-1));
+    Ref buffer = Ref::steal(hint ? PyObject_CallOneArg(method.get(), hint.get()) : nullptr);
+    if (!buffer) return fatal(get_failed);
+    const Py_ssize_t length = PyObject_Size(buffer.get());
+    if (length == 0) PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
+    if (length <= 0) return fatal(get_failed);
+    // get_buffer() may have closed the transport, and asyncio reads then all the same; there is no sense in
+    // it.
+    if (lost_writes_ > 0 || !reading_) return true;
+    Py_buffer view;
+    if (PyObject_GetBuffer(buffer.get(), &view, PyBUF_WRITABLE) < 0)
+        return fatal("Fatal read error on socket transport");
+    const auto room = static_cast<std::size_t>(view.len);
+    const ssize_t n = receive(view.buf, room);
+    const int error = errno;
+    PyBuffer_Release(&view);
+    errno = error;
+    if (n < 0) return read_failed();
+    if (n == 0) return at_eof();
+    maybe_readable_ = doubtful_ || static_cast<std::size_t>(n) == room;
+    method = protocol_method(buffer_updated_, "buffer_updated");
+    Ref count = Ref::steal(PyLong_FromSsize_t(n));
+    if (!method || !count || !Ref::steal(PyObject_CallOneArg(method.get(), count.get()))) {
+        if (!fatal("Fatal error: protocol.buffer_updated() call failed.")) return false;
+    }
+    if (maybe_readable_ && reading_) queue_read();
+    return true;
+}
+
+bool Stream::read_failed() {
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        maybe_readable_ = doubtful_ = bulk_ = false;
+        return true;
+    }
+    PyErr_SetFromErrno(PyExc_OSError);
+    return fatal("Fatal read error on socket transport");
+}
+
+bool Stream::at_eof() {
+    if (!log_debug("received EOF")) return false;
+    Ref keep_open = Ref::steal(PyObject_CallMethod(protocol_.get(), "eof_received", nullptr));
+    if (!keep_open) return fatal("Fatal error: protocol.eof_received() call failed.");
+    const int keep = PyObject_IsTrue(keep_open.get());
+    if (keep < 0) return false;
+    if (keep == 0) return close();
+    // Nothing more can come; the protocol may still write.
+    reading_ = false;
+    keep_if_needed();
+    return true;
+}
+
+}  // namespace asioloop

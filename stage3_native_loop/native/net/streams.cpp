@@ -1,0 +1,121 @@
+#include "stage3_native_loop/native/net/streams.hpp"
+
+#include <asio/system_error.hpp>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "stage3_native_loop/native/core/loop.hpp"
+#include "stage3_native_loop/native/net/stream.hpp"
+
+namespace asioloop {
+
+using asioserve::py::Ref;
+
+Streams::~Streams() {
+    if (hang_ups_ >= 0) ::close(hang_ups_);
+}
+
+char* Streams::buffer() {
+    if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(buffer_size);
+    return buffer_.get();
+}
+
+bool Streams::add(Stream& stream) {
+    stop_abandoned();
+    const auto fd = static_cast<std::size_t>(stream.fd());
+    try {
+        stream.watch = EdgeWatch(loop_, stream.fd(), stream);
+        watch_hang_ups(stream.fd());
+        if (by_fd_.size() <= fd) by_fd_.resize(fd + fd / 2 + 16);
+    } catch (const asio::system_error& e) {
+        stream.watch.stop(false);
+        errno = e.code().value();
+        PyErr_SetFromErrno(PyExc_OSError);
+        return false;
+    } catch (const std::bad_alloc&) {
+        stream.watch.stop(false);
+        PyErr_NoMemory();
+        return false;
+    }
+    by_fd_[fd] = &stream;
+    return true;
+}
+
+void Streams::watch_hang_ups(int fd) {
+    if (hang_ups_ < 0) {
+        hang_ups_ = epoll_create1(EPOLL_CLOEXEC);
+        if (hang_ups_ < 0) throw asio::system_error(asio::error_code(errno, asio::system_category()));
+        hang_ups_watch_ = EdgeWatch(loop_, hang_ups_, *this);
+    }
+    epoll_event event{};
+    event.events = EPOLLRDHUP | EPOLLET;  // hang-ups of both sides and errors come unasked
+    event.data.fd = fd;
+    // EEXIST: the same connection as before, after a pause in which somebody else read.
+    if (epoll_ctl(hang_ups_, EPOLL_CTL_ADD, fd, &event) < 0 &&
+        (errno != EEXIST || epoll_ctl(hang_ups_, EPOLL_CTL_MOD, fd, &event) < 0))
+        throw asio::system_error(asio::error_code(errno, asio::system_category()));
+}
+
+void Streams::edge(EdgeWatch::Edge) {
+    std::array<epoll_event, 64> events;
+    int n = 0;
+    do {
+        n = epoll_wait(hang_ups_, events.data(), static_cast<int>(events.size()), 0);
+        for (int i = 0; i < n; ++i) {
+            // Of a number that is somebody else's by now it is a false alarm, which costs a recv().
+            const auto fd = static_cast<std::size_t>(events[static_cast<std::size_t>(i)].data.fd);
+            if (fd < by_fd_.size() && by_fd_[fd]) by_fd_[fd]->edge(EdgeWatch::Edge::error);
+        }
+    } while (n == static_cast<int>(events.size()));
+}
+
+void Streams::remove(Stream& stream) {
+    const auto fd = static_cast<std::size_t>(stream.fd());
+    if (fd >= by_fd_.size() || by_fd_[fd] != &stream) return;
+    by_fd_[fd] = nullptr;
+    keep(stream, false);
+}
+
+void Streams::keep(Stream& stream, bool on) {
+    if (on == static_cast<bool>(stream.kept)) return;
+    // Out of the stream first: it may be the last reference.
+    Ref other = on ? Ref::borrow(stream.self()) : Ref();
+    stream.kept.swap(other);
+}
+
+void Streams::abandon(Stream& stream) {
+    const auto fd = static_cast<std::size_t>(stream.fd());
+    if (fd < by_fd_.size() && by_fd_[fd] == &stream) by_fd_[fd] = nullptr;
+    stream.watch.mute();
+    abandoned_.push_back(std::move(stream.watch));
+    if (!loop_.running() || loop_.on_loop_thread()) stop_abandoned();
+}
+
+void Streams::stop_abandoned() {
+    for (EdgeWatch& watch : abandoned_) watch.stop(true);
+    abandoned_.clear();
+}
+
+void Streams::close() {
+    stop_abandoned();
+    std::vector<Ref> kept;  // let go at the end: a transport that goes runs code
+    for (Stream* stream : by_fd_) {
+        if (!stream) continue;
+        stream->watch.stop(false);
+        kept.push_back(std::move(stream->kept));
+    }
+    by_fd_.clear();
+    hang_ups_watch_.stop(false);
+    if (hang_ups_ >= 0) ::close(std::exchange(hang_ups_, -1));
+}
+
+int Streams::traverse(visitproc visit, void* arg) {
+    for (Stream* stream : by_fd_)
+        if (stream) Py_VISIT(stream->kept.get());
+    return 0;
+}
+
+}  // namespace asioloop

@@ -1,0 +1,65 @@
+// What the stream transports of one loop share: a buffer to receive into, the list of those that wait for
+// something, and who has hung up.
+//
+// Why hang-ups need a place of their own: edges come with what arrives, and a read that is shorter than its
+// buffer has taken all. A peer's FIN can have arrived together with the last bytes, and then no edge tells of
+// it. So each connection is also in an epoll of ours that asks for hang-ups alone; Asio's reactor watches
+// that epoll. It costs a system call per connection and one per batch of hang-ups, and saves one per message
+// (the recv() that would find nothing).
+//
+// Threads: under the GIL, on the loop's thread or while nobody runs it; abandon() on any thread.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "stage3_native_loop/native/os/edge_watch.hpp"
+#include "common/python/ref.hpp"
+
+namespace asioloop {
+
+class LoopCore;
+class Stream;
+
+class Streams final : EdgeWatch::Listener {
+  public:
+    /// Which outlives it.
+    explicit Streams(LoopCore& loop) : loop_(loop) {}
+    ~Streams();
+    Streams(const Streams&) = delete;
+    Streams& operator=(const Streams&) = delete;
+
+    /// Size of buffer(): a small message's read costs no more in it than in a smaller one.
+    static constexpr std::size_t buffer_size = 256 * 1024;
+    /// To receive into; used by one stream at a time, never across a call into Python.
+    char* buffer();
+
+    /// Starts to watch a stream's descriptor. False with an exception set.
+    bool add(Stream& stream);
+    /// Takes it out: its watch has stopped, and nothing refers to it any more.
+    void remove(Stream& stream);
+    /// While a stream waits for something, the loop keeps it alive, as a program need not.
+    void keep(Stream& stream, bool on);
+    /// A transport that nobody refers to goes, perhaps on another thread: then its watch is stopped when the
+    /// loop's thread comes by. The descriptor is closed already.
+    void abandon(Stream& stream);
+    /// Forgets all, closes none.
+    void close();
+
+    /// For tp_traverse.
+    int traverse(visitproc visit, void* arg);
+
+  private:
+    void edge(EdgeWatch::Edge what) override;
+    void watch_hang_ups(int fd);
+    void stop_abandoned();
+
+    LoopCore& loop_;
+    std::unique_ptr<char[]> buffer_;
+    std::vector<Stream*> by_fd_;
+    std::vector<EdgeWatch> abandoned_;
+    int hang_ups_ = -1;  // an epoll
+    EdgeWatch hang_ups_watch_;
+};
+
+}  // namespace asioloop
