@@ -22,6 +22,12 @@ FACTORIES: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 
 
 @pytest.fixture(params=FACTORIES)
+def factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Makes the loop under test, for who closes it alone."""
+    return FACTORIES[request.param]
+
+
+@pytest.fixture(params=FACTORIES)
 def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
     """An asyncio.Runner on the loop under test. An exception that nobody handled fails the test, and so does a leak."""
     before = set(os.listdir("/proc/self/fd"))

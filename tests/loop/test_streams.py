@@ -11,53 +11,12 @@ import weakref
 from typing import Any
 
 import pytest
-
-
-class Recorder(asyncio.Protocol):
-    """Writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-        self.data = bytearray()
-        self.lost: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
-        self.eof: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.keep_open = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.events.append("made")
-
-    def data_received(self, data: bytes) -> None:
-        assert type(data) is bytes
-        self.events.append("data")
-        self.data += data
-
-    def eof_received(self) -> bool:
-        self.events.append("eof")
-        self.eof.set_result(None)
-        return self.keep_open
-
-    def pause_writing(self) -> None:
-        self.events.append("pause")
-
-    def resume_writing(self) -> None:
-        self.events.append("resume")
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self.events.append("lost")
-        self.lost.set_result(exc)
-
-
-async def _connected(protocol: Any = None) -> tuple[Any, Any, socket.socket]:
-    """A transport with its protocol, and the blocking socket of its peer."""
-    here, there = socket.socketpair()
-    chosen = protocol or Recorder()
-    transport, _ = await asyncio.get_running_loop().create_connection(lambda: chosen, sock=here)
-    return transport, chosen, there
+from stream_peers import Recorder, connected
 
 
 def test_a_transport_is_asyncios_and_takes_attributes(runner: asyncio.Runner) -> None:
     async def main() -> None:
-        transport, protocol, peer = await _connected()
+        transport, protocol, peer = await connected()
         with peer:
             transport.note = "kept"
             assert weakref.ref(transport)() and transport.note == "kept"
@@ -76,7 +35,7 @@ def test_a_transport_is_asyncios_and_takes_attributes(runner: asyncio.Runner) ->
 def test_last_bytes_and_the_end_that_come_together_are_both_told(runner: asyncio.Runner) -> None:
     async def main() -> None:
         for _ in range(50):
-            _, protocol, peer = await _connected()
+            _, protocol, peer = await connected()
             peer.sendall(b"last words")
             peer.close()
             assert await asyncio.wait_for(protocol.lost, 10) is None
@@ -88,7 +47,7 @@ def test_last_bytes_and_the_end_that_come_together_are_both_told(runner: asyncio
 
 def test_half_a_connection_stays_open_if_the_protocol_says_so(runner: asyncio.Runner) -> None:
     async def main() -> None:
-        transport, protocol, peer = await _connected()
+        transport, protocol, peer = await connected()
         protocol.keep_open = True
         with peer:
             peer.sendall(b"question")
@@ -108,7 +67,7 @@ def test_half_a_connection_stays_open_if_the_protocol_says_so(runner: asyncio.Ru
 
 def test_what_does_not_fit_is_kept_in_order_and_the_protocol_is_paused(runner: asyncio.Runner) -> None:
     async def main() -> None:
-        transport, protocol, peer = await _connected()
+        transport, protocol, peer = await connected()
         source = bytearray(b"a" * 3_000_000)
         transport.set_write_buffer_limits(high=1000, low=10)
         assert transport.get_write_buffer_limits() == (10, 1000)
@@ -131,7 +90,7 @@ def test_what_does_not_fit_is_kept_in_order_and_the_protocol_is_paused(runner: a
 
 def test_a_paused_transport_reads_on_where_it_was(runner: asyncio.Runner) -> None:
     async def main() -> None:
-        transport, protocol, peer = await _connected()
+        transport, protocol, peer = await connected()
         with peer:
             await asyncio.sleep(0)
             transport.pause_reading()
@@ -167,7 +126,7 @@ def test_a_buffered_protocol_is_filled(runner: asyncio.Runner) -> None:
             self.lost.set_result(exc)
 
     async def main() -> None:
-        _, protocol, peer = await _connected(Filled())
+        _, protocol, peer = await connected(Filled())
         with peer:
             peer.sendall(b"0123456789" * 10)
             peer.shutdown(socket.SHUT_WR)
@@ -184,7 +143,7 @@ def test_a_protocol_may_hand_over_inside_its_callback(runner: asyncio.Runner) ->
                 transport.set_protocol(second)
 
         second = Recorder()
-        transport, _, peer = await _connected(First())
+        transport, _, peer = await connected(First())
         with peer:
             peer.sendall(b"1")
             while transport.get_protocol() is not second:
@@ -210,7 +169,7 @@ def test_an_exception_in_a_callback_is_reported_and_ends_the_connection(runner: 
             def data_received(self, data: bytes) -> None:
                 raise ZeroDivisionError
 
-        transport, protocol, peer = await _connected(Broken())
+        transport, protocol, peer = await connected(Broken())
         with peer:
             peer.sendall(b"x")
             assert isinstance(await asyncio.wait_for(protocol.lost, 10), ZeroDivisionError)
@@ -226,7 +185,7 @@ def test_what_cannot_be_written_is_refused_and_what_comes_too_late_is_dropped(
     runner: asyncio.Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
-        transport, protocol, peer = await _connected()
+        transport, protocol, peer = await connected()
         with peer:
             for wrong in ("text", 1, None):
                 with pytest.raises(TypeError, match="data argument must be a bytes"):
@@ -243,7 +202,7 @@ def test_what_cannot_be_written_is_refused_and_what_comes_too_late_is_dropped(
 
 def test_a_transport_that_nobody_wants_warns_and_closes_its_socket(runner: asyncio.Runner) -> None:
     async def main() -> None:
-        transport, _, peer = await _connected()
+        transport, _, peer = await connected()
         with peer:
             await asyncio.sleep(0)
             transport.pause_reading()

@@ -13,6 +13,7 @@
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
+#include <unistd.h>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -61,6 +62,12 @@ struct ModuleState {
     asioserve::py::Ref empty_tuple;
     /// b"".
     asioserve::py::Ref empty_bytes;
+    /// -1, what a buffered protocol is asked for.
+    asioserve::py::Ref minus_one;
+    /// The names of what a protocol is told for each packet.
+    /// @{
+    asioserve::py::Ref data_received, get_buffer, buffer_updated;
+    /// @}
     /// asyncio.events._set_running_loop.
     asioserve::py::Ref set_running_loop;
     /// A function in Python that does nothing.
@@ -127,6 +134,9 @@ class LoopCore {
     bool gil_held() const noexcept { return gil_held_; }
     /// A callback of the loop is on the stack.
     bool in_callback() const noexcept { return in_callback_; }
+    /// Whether this is the process that made the loop. In a forked child Asio's reactor is still the
+    /// parent's.
+    bool in_own_process() const noexcept { return process_ == ::getpid(); }
     /// Whether the calling thread is the one in run(). Any thread.
     bool on_loop_thread() const noexcept { return running_ && thread_ == std::this_thread::get_id(); }
     /// asyncio.get_running_loop() finds this loop, or none; the change costs about 50 ns, no change nothing.
@@ -177,6 +187,7 @@ class LoopCore {
     // constant after construction
     const ModuleState& module_;
     PyObject* const self_;
+    const pid_t process_ = ::getpid();
 
     // until close(), which frees what a loop of its own has opened
     std::unique_ptr<asio::io_context> owned_io_;

@@ -25,7 +25,13 @@ int exec(PyObject* module) {
     s.empty_bytes = Ref::steal(PyBytes_FromStringAndSize(nullptr, 0));
     Ref events = Ref::steal(PyImport_ImportModule("asyncio.events"));
     Ref protocols = Ref::steal(PyImport_ImportModule("asyncio.protocols"));
-    if (!events || !protocols || !s.empty_tuple || !s.empty_bytes) return -1;
+    s.minus_one = Ref::steal(PyLong_FromLong(-1));
+    s.data_received = Ref::steal(PyUnicode_InternFromString("data_received"));
+    s.get_buffer = Ref::steal(PyUnicode_InternFromString("get_buffer"));
+    s.buffer_updated = Ref::steal(PyUnicode_InternFromString("buffer_updated"));
+    if (!events || !protocols || !s.empty_tuple || !s.empty_bytes || !s.minus_one || !s.data_received ||
+        !s.get_buffer || !s.buffer_updated)
+        return -1;
     s.buffered_protocol = Ref::steal(PyObject_GetAttrString(protocols.get(), "BufferedProtocol"));
     s.set_running_loop = Ref::steal(PyObject_GetAttrString(events.get(), "_set_running_loop"));
     s.loop_type = Ref::steal(make_loop_type(module));

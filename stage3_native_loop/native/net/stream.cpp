@@ -21,13 +21,12 @@ Stream::~Stream() {
     if (watch) core_->streams().abandon(*this);
 }
 
-bool Stream::open(const ModuleState& module, PyObject* loop, PyObject* sock, int fd, Kind kind) {
+bool Stream::open(PyObject* loop, PyObject* sock, int fd, Kind kind) {
     if (fd_ >= 0) return PyErr_SetString(PyExc_RuntimeError, "the transport is open already"), false;
-    if (!PyObject_TypeCheck(loop, reinterpret_cast<PyTypeObject*>(module.loop_type.get()))) {
+    if (!PyObject_TypeCheck(loop, reinterpret_cast<PyTypeObject*>(module_.loop_type.get()))) {
         PyErr_Format(PyExc_TypeError, "an asioloop.Loop is needed, not %R", loop);
         return false;
     }
-    module_ = &module;
     core_ = core_of(loop);
     loop_ = Ref::borrow(loop);
     sock_ = Ref::borrow(sock);
@@ -52,14 +51,12 @@ Ref Stream::dispose() {
 void Stream::clear() {
     // Not the loop, which the watch needs as long as there is one. Each field is empty before what was in it
     // goes, and perhaps runs code.
-    for (Ref* r : {&sock_, &protocol_, &empty_waiter_, &data_received_, &get_buffer_, &buffer_updated_,
-                   &read_context_, &write_context_, &server})
-        r->reset();
+    for (Ref* r : {&sock_, &protocol_, &empty_waiter_, &read_context_, &write_context_, &server}) r->reset();
 }
 
 int Stream::traverse(visitproc visit, void* arg) {
-    for (const Ref* r : {&loop_, &sock_, &protocol_, &empty_waiter_, &data_received_, &get_buffer_,
-                         &buffer_updated_, &read_context_, &write_context_, &server})
+    for (const Ref* r :
+         {&loop_, &sock_, &protocol_, &empty_waiter_, &read_context_, &write_context_, &server})
         Py_VISIT(r->get());
     return 0;
 }
@@ -106,20 +103,12 @@ bool Stream::fatal(const char* message) {
 // -----------------------------------------------------------------------------------------
 
 bool Stream::set_protocol(PyObject* protocol) {
-    const int buffered = PyObject_IsInstance(protocol, module_->buffered_protocol.get());
+    const int buffered = PyObject_IsInstance(protocol, module_.buffered_protocol.get());
     if (buffered < 0) return false;
     buffered_ = buffered != 0;
     protocol_connected_ = true;
-    data_received_.reset();
-    get_buffer_.reset();
-    buffer_updated_.reset();
     protocol_ = Ref::borrow(protocol);
     return true;
-}
-
-Ref Stream::protocol_method(Ref& cache, const char* name) {
-    if (!cache) cache = Ref::steal(PyObject_GetAttrString(protocol_.get(), name));
-    return cache;
 }
 
 bool Stream::start_reading() {
@@ -147,7 +136,7 @@ bool Stream::resume_reading() {
 }
 
 bool Stream::watched() {
-    if (core_->closed()) return PyErr_SetString(PyExc_RuntimeError, "Event loop is closed"), false;
+    if (!core_ || core_->closed()) return PyErr_SetString(PyExc_RuntimeError, "Event loop is closed"), false;
     return watch || core_->streams().add(*this);
 }
 
@@ -183,12 +172,18 @@ bool Stream::run(bool write) {
     Ref context = write ? write_context_ : read_context_;
     const bool timed = core.debug;
     const double begin = timed ? LoopCore::time() : 0;
-    if (PyContext_Enter(context.get()) < 0) return report_failure(loop.get(), write);
+    // Empty when somebody calls _read_ready() or _write_ready() who is not the loop.
+    if (context && PyContext_Enter(context.get()) < 0) return report_failure(loop.get(), write);
     bool ok = write ? on_writable() : on_readable();
     PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
     if (!ok) PyErr_Fetch(&type, &value, &traceback);
-    if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(self_);
+    if (context && PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(self_);
     if (!ok) {
+        // What it has left is not forgotten, if the program goes on: no edge would tell of it again.
+        if (!write && reading_) {
+            maybe_readable_ = true;
+            queue_read();
+        }
         PyErr_Restore(type, value, traceback);
         return report_failure(loop.get(), write);
     }
@@ -199,8 +194,7 @@ bool Stream::run(bool write) {
 /// As asyncio's selector loop would have made it for the same event.
 Ref Stream::handle_of(PyObject* loop, bool write) {
     Ref callback = Ref::steal(PyObject_GetAttrString(self_, write ? "_write_ready" : "_read_ready"));
-    return callback ? module_->handles.make(loop, callback.get(), module_->empty_tuple.get(), nullptr)
-                    : Ref();
+    return callback ? module_.handles.make(loop, callback.get(), module_.empty_tuple.get(), nullptr) : Ref();
 }
 
 bool Stream::report_slow(PyObject* loop, bool write, double took) {
@@ -225,7 +219,7 @@ bool Stream::report_failure(PyObject* loop, bool write) {
 }
 
 bool Stream::log_debug(const char* what) {
-    return !core_->debug || Ref::steal(PyObject_CallMethod(self_, "_log_debug", "s", what));
+    return !core_ || !core_->debug || Ref::steal(PyObject_CallMethod(self_, "_log_debug", "s", what));
 }
 
 }  // namespace asioloop

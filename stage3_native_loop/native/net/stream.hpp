@@ -25,7 +25,7 @@ struct ModuleState;
 class Stream final : public NativeCallback, public EdgeWatch::Listener {
   public:
     /// Part of the Python object `self`, which it does not own.
-    explicit Stream(PyObject* self) noexcept : self_(self) {}
+    Stream(const ModuleState& module, PyObject* self) noexcept : module_(module), self_(self) {}
     ~Stream();
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
@@ -33,7 +33,7 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     /// What kind of socket it is: how much a short read says.
     enum class Kind { tcp, unix_domain, other };
     /// Once, before anything else. False with an exception set.
-    bool open(const ModuleState& module, PyObject* loop, PyObject* sock, int fd, Kind kind);
+    bool open(PyObject* loop, PyObject* sock, int fd, Kind kind);
     /// The connection is lost: forgets all but what a closed transport tells. Returns the socket, for the
     /// caller to close.
     asioserve::py::Ref dispose();
@@ -131,13 +131,11 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     bool report_slow(PyObject* loop, bool write, double took);
     bool report_failure(PyObject* loop, bool write);
     asioserve::py::Ref handle_of(PyObject* loop, bool write);
-    asioserve::py::Ref protocol_method(asioserve::py::Ref& cache, const char* name);
 
+    const ModuleState& module_;
     PyObject* const self_;
-    const ModuleState* module_ = nullptr;
-    LoopCore* core_ = nullptr;  // inside loop_; null once the connection is lost
+    LoopCore* core_ = nullptr;  // inside loop_; null before open() and once the connection is lost
     asioserve::py::Ref loop_, sock_, protocol_, empty_waiter_;
-    asioserve::py::Ref data_received_, get_buffer_, buffer_updated_;  // of protocol_, when first needed
     asioserve::py::Ref read_context_, write_context_;
     asioserve::py::Ref high_object_, low_object_;
     WriteQueue out_;

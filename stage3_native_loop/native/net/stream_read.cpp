@@ -23,7 +23,7 @@ void Stream::queue_read() {
 }
 
 bool Stream::on_readable() {
-    if (lost_writes_ > 0 || !reading_) return true;
+    if (lost_writes_ > 0 || !reading_ || !protocol_) return true;
     return buffered_ ? read_into_buffer() : read_data();
 }
 
@@ -69,8 +69,8 @@ bool Stream::read_data() {
     if (!data) return fatal("Fatal read error on socket transport");
     maybe_readable_ = doubtful_ || static_cast<std::size_t>(n) == room;
     bulk_ = static_cast<std::size_t>(n) >= Streams::buffer_size;
-    Ref method = protocol_method(data_received_, "data_received");
-    if (!method || !Ref::steal(PyObject_CallOneArg(method.get(), data.get()))) {
+    Ref protocol = protocol_;  // which may put another in its place
+    if (!Ref::steal(PyObject_CallMethodOneArg(protocol.get(), module_.data_received.get(), data.get()))) {
         if (!fatal("Fatal error: protocol.data_received() call failed.")) return false;
     }
     if (maybe_readable_ && reading_) queue_read();
@@ -79,10 +79,9 @@ bool Stream::read_data() {
 
 bool Stream::read_into_buffer() {
     constexpr const char* get_failed = "Fatal error: protocol.get_buffer() call failed.";
-    Ref method = protocol_method(get_buffer_, "get_buffer");
-    if (!method) return fatal(get_failed);
-    Ref hint = Ref::steal(PyLong_FromLong(-1));
-    Ref buffer = Ref::steal(hint ? PyObject_CallOneArg(method.get(), hint.get()) : nullptr);
+    Ref protocol = protocol_;  // which may put another in its place
+    Ref buffer = Ref::steal(
+        PyObject_CallMethodOneArg(protocol.get(), module_.get_buffer.get(), module_.minus_one.get()));
     if (!buffer) return fatal(get_failed);
     const Py_ssize_t length = PyObject_Size(buffer.get());
     if (length == 0) PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
@@ -96,14 +95,16 @@ bool Stream::read_into_buffer() {
     const auto room = static_cast<std::size_t>(view.len);
     const ssize_t n = receive(view.buf, room);
     const int error = errno;
-    PyBuffer_Release(&view);
+    PyBuffer_Release(&view);  // which may run code
+    if (lost_writes_ > 0) return true;
     errno = error;
     if (n < 0) return read_failed();
     if (n == 0) return at_eof();
     maybe_readable_ = doubtful_ || static_cast<std::size_t>(n) == room;
-    method = protocol_method(buffer_updated_, "buffer_updated");
+    protocol = protocol_;
     Ref count = Ref::steal(PyLong_FromSsize_t(n));
-    if (!method || !count || !Ref::steal(PyObject_CallOneArg(method.get(), count.get()))) {
+    if (!count ||
+        !Ref::steal(PyObject_CallMethodOneArg(protocol.get(), module_.buffer_updated.get(), count.get()))) {
         if (!fatal("Fatal error: protocol.buffer_updated() call failed.")) return false;
     }
     if (maybe_readable_ && reading_) queue_read();

@@ -36,8 +36,9 @@ PyObject* or_none(PyObject* o) {
 // -------------------------------------------------------------------------------------------------------
 
 PyObject* stream_new(PyTypeObject* type, PyObject*, PyObject*) {
-    PyObject* self = type->tp_alloc(type, 0);
-    if (self) new (reinterpret_cast<StreamObject*>(self)->storage) Stream(self);
+    ModuleState* module = state_of(type);
+    PyObject* self = module ? type->tp_alloc(type, 0) : nullptr;
+    if (self) new (reinterpret_cast<StreamObject*>(self)->storage) Stream(*module, self);
     return self;
 }
 
@@ -66,9 +67,7 @@ PyObject* open_stream(PyObject* self, PyObject* args) {
     PyObject *loop = nullptr, *sock = nullptr, *protocol = nullptr, *server = nullptr;
     int fd = -1, kind = 0;
     if (!PyArg_ParseTuple(args, "OOiiOO", &loop, &sock, &fd, &kind, &protocol, &server)) return nullptr;
-    ModuleState* module = state_of(Py_TYPE(self));
-    if (!module || !stream(self).open(*module, loop, sock, fd, static_cast<Stream::Kind>(kind)))
-        return nullptr;
+    if (!stream(self).open(loop, sock, fd, static_cast<Stream::Kind>(kind))) return nullptr;
     stream(self).server = Ref::borrow(server);
     return none_if(stream(self).set_protocol(protocol));
 }

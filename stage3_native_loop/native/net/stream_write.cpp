@@ -70,7 +70,7 @@ bool Stream::write(PyObject* data) {
 bool Stream::write_lines(PyObject* list) {
 #if PY_VERSION_HEX < 0x030C0000
     // 3.11 joins them first, and complains as join() and write() do.
-    Ref joined = Ref::steal(PyObject_CallMethod(module_->empty_bytes.get(), "join", "O", list));
+    Ref joined = Ref::steal(PyObject_CallMethod(module_.empty_bytes.get(), "join", "O", list));
     return joined && write(joined.get());
 #else
     if (!may_write("Cannot call writelines() after write_eof()",
@@ -161,8 +161,15 @@ bool Stream::on_writable() {
                 Ref::steal(PyObject_CallMethod(self_, "_fail_waiter", "OO", waiter.get(), error.get())));
         }
     }
-    if (!maybe_resume_protocol()) return false;  // which may have written more
-    return !out_.empty() || all_sent();
+    if (maybe_resume_protocol()) return !out_.empty() || all_sent();  // it may have written more
+    if (out_.empty()) {
+        // It leaves the loop, and nothing else will come here to end what is closing.
+        PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+        PyErr_Fetch(&type, &value, &traceback);
+        if (!all_sent()) PyErr_WriteUnraisable(self_);
+        PyErr_Restore(type, value, traceback);
+    }
+    return false;
 }
 
 bool Stream::all_sent() {
@@ -172,9 +179,11 @@ bool Stream::all_sent() {
         unwatch();  // sendfile() watches the descriptor itself
         if (!Ref::steal(PyObject_CallMethod(self_, "_wake_waiter", "O", waiter.get()))) return false;
     }
-    if (closing_)
+    if (closing_) {
+        ++lost_writes_;  // connection_lost() may call abort(): it is told once all the same
         return static_cast<bool>(
             Ref::steal(PyObject_CallMethod(self_, "_call_connection_lost", "O", Py_None)));
+    }
     if (eof_written_ && ::shutdown(fd_, SHUT_WR) < 0) return PyErr_SetFromErrno(PyExc_OSError), false;
     return true;
 }

@@ -24,6 +24,10 @@ char* Streams::buffer() {
 }
 
 bool Streams::add(Stream& stream) {
+    if (!loop_.in_own_process()) {
+        PyErr_SetString(PyExc_RuntimeError, "this event loop is the parent process's");
+        return false;
+    }
     stop_abandoned();
     const auto fd = static_cast<std::size_t>(stream.fd());
     try {
@@ -74,8 +78,7 @@ void Streams::edge(EdgeWatch::Edge) {
 
 void Streams::remove(Stream& stream) {
     const auto fd = static_cast<std::size_t>(stream.fd());
-    if (fd >= by_fd_.size() || by_fd_[fd] != &stream) return;
-    by_fd_[fd] = nullptr;
+    if (fd < by_fd_.size() && by_fd_[fd] == &stream) by_fd_[fd] = nullptr;
     keep(stream, false);
 }
 

@@ -89,7 +89,9 @@ void EdgeWatch::stop(bool closed) noexcept {
     Node* node = std::exchange(node_, nullptr);
     if (!node) return;
     node->listener = nullptr;
-    node->reactor.deregister_descriptor(node->fd, node->data, closed);
+    // A child shares the reactor's epoll with its parent: it must take nothing out of it.
+    const bool leave = closed || !node->loop.in_own_process();
+    node->reactor.deregister_descriptor(node->fd, node->data, leave);
     node->reactor.cleanup_descriptor_data(node->data);
     node->release();
 }

@@ -36,7 +36,9 @@ class EdgeWatch {
     /// Throws asio::system_error.
     EdgeWatch(LoopCore& loop, int fd, Listener& listener);
     ~EdgeWatch() { stop(false); }
+    /// Takes over; the other one watches nothing.
     EdgeWatch(EdgeWatch&& other) noexcept;
+    /// Exchanges the two.
     EdgeWatch& operator=(EdgeWatch&& other) noexcept;
 
     /// Whether it watches.
@@ -46,7 +48,7 @@ class EdgeWatch {
     /// The listener goes: no edge() comes after this.
     void mute() noexcept;
     /// Watches nothing any more: no edge() comes after this. `closed`: the descriptor is closed already, and
-    /// its number may be somebody else's.
+    /// its number may be somebody else's. In a forked child the parent goes on watching.
     void stop(bool closed) noexcept;
 
   private:
