@@ -15,6 +15,9 @@ namespace {
 // asyncio's own bound on a wait: longer ones are waited for in pieces, so that no arithmetic overflows.
 constexpr double kLongestWait = 24 * 3600;
 
+// After kLoneWaits waits in a row that have found one event each, only every kAskAgain-th is asked for more.
+constexpr unsigned kLoneWaits = 8, kAskAgain = 16;
+
 bool closed_error() {
     PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
     return false;
@@ -170,11 +173,24 @@ void LoopCore::wait() {
     release_gil();
     do {
         bool more = hook_ && hook_->end_turn();
-        if (!gil_held_ && !more) io_->run_one();
-        io_->poll();
+        if (gil_held_ || more)
+            io_->poll();
+        else
+            wait_for_io();
     } while (!gil_held_ && !woken_ && !timer_fired_);
     ensure_gil();
     blocked_ = false;
+}
+
+void LoopCore::wait_for_io() {
+    io_->run_one();
+    // To run what the wait has found besides, Asio looks at its reactor once more: a system call for nothing
+    // where one event comes at a time. There it is spared; what else was found is left to the next turn,
+    // which then does not block.
+    if (lone_waits_ < kLoneWaits || lone_waits_ % kAskAgain == 0)
+        lone_waits_ = io_->poll() > 0 ? 0 : lone_waits_ + 1;
+    else
+        ++lone_waits_;
 }
 
 bool LoopCore::breathe() {

@@ -176,6 +176,7 @@ class LoopCore {
     void release_gil();
     void set_shown(bool on);
     void wait();
+    void wait_for_io();
     bool breathe();
     void arm_timer();
     void expire_timers();
@@ -215,6 +216,7 @@ class LoopCore {
     std::optional<asio::steady_timer> timer_;
     double armed_for_ = 0;  // 0: not armed
     bool timer_fired_ = false;
+    unsigned lone_waits_ = 0;  // in a row, that have found one event
     bool gil_held_ = true;
     bool shown_ = false;
     bool in_callback_ = false;
