@@ -20,8 +20,12 @@ import _asioloop
 if TYPE_CHECKING:
     from ._loop import Loop
 
-# How the native part reads: how much a short read says depends on it.
-_KINDS = {socket.AF_INET: 0, socket.AF_INET6: 0, socket.AF_UNIX: 1}
+# How the native part reads: how much a short read says depends on it. Of SCTP, say, it says nothing.
+_TCP = 0, socket.IPPROTO_TCP
+_KINDS = {
+    **dict.fromkeys(((family, proto) for family in (socket.AF_INET, socket.AF_INET6) for proto in _TCP), 0),
+    (socket.AF_UNIX, 0): 1,
+}
 _OTHER_KIND = 2
 
 # Since 3.13 a server knows its transports; before, it counts them.
@@ -59,13 +63,15 @@ class StreamTransport(_asioloop.StreamTransport):
                 info["peername"] = sock.getpeername()
             except OSError:
                 info["peername"] = None
-        fd = sock.fileno()
-        self._open(loop, sock, fd, _KINDS.get(sock.family, _OTHER_KIND), protocol, server)
+        # First: what a server has refused it must not be told to let go of.
         if server is not None:
             if _SERVER_KNOWS_TRANSPORTS:
                 server._attach(self)
             else:
                 server._attach()
+        fd = sock.fileno()
+        kind = _KINDS.get((sock.family, sock.proto), _OTHER_KIND)
+        self._open(loop, sock, fd, kind, protocol, server)
         loop._transports[fd] = self
         base_events._set_nodelay(sock)  # type: ignore[attr-defined]
         # In this order: nothing is received before connection_made(), and nobody is told of it before that.

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import socket
+import threading
 import warnings
 import weakref
 from typing import Any
@@ -237,5 +238,38 @@ def test_a_long_message_over_tcp_comes_whole(runner: asyncio.Runner) -> None:
             assert await asyncio.wait_for(reader.read(), 20) == wanted
             writer.close()
             await writer.wait_closed()
+
+    runner.run(main())
+
+
+def test_many_events_at_once_after_many_one_by_one_all_come(runner: asyncio.Runner) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        class Waited(Recorder):
+            came: asyncio.Future[None]
+
+            def data_received(self, data: bytes) -> None:
+                super().data_received(data)
+                self.came.set_result(None)
+
+            def wait(self, peer: socket.socket) -> asyncio.Future[None]:
+                self.came = loop.create_future()
+                peer.sendall(b"x")
+                return self.came
+
+        connections = [await connected(Waited()) for _ in range(20)]
+        _, alone, peer = connections[0]
+        for _ in range(100):
+            await alone.wait(peer)
+        for _ in range(10):
+            timer, thread = loop.create_future(), loop.create_future()
+            loop.call_later(0, timer.set_result, None)
+            threading.Thread(target=loop.call_soon_threadsafe, args=(thread.set_result, None)).start()
+            await asyncio.gather(timer, thread, *(p.wait(peer) for _, p, peer in connections))
+        assert [len(p.data) for _, p, _ in connections] == [110] + [10] * 19
+        for transport, protocol, peer in connections:
+            peer.close()
+            assert await protocol.lost is None and transport.is_closing()
 
     runner.run(main())
