@@ -302,9 +302,12 @@ def test_a_transport_outlives_its_loop(factory: LoopFactory) -> None:
         with pytest.raises(RuntimeError, match="Event loop is closed"):
             transport.close()
         assert protocol.events == ["made"]
-        with pytest.warns(ResourceWarning, match="unclosed transport"):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
             del transport, protocol
             gc.collect()
+        # asyncio's socket may go first, and complain as well.
+        assert any(str(w.message).startswith("unclosed transport") for w in told)
         peer.setblocking(True)
         assert read_all(peer)[:4] == bytes(4)
 
