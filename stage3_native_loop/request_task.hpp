@@ -30,7 +30,7 @@ struct RequestCoroutine {
     /// In the list of tasks that are kept alive.
     TaskLink link;
     asioserve::Exchange* exchange;  ///< owned reference; null when there is nothing to answer
-    PooledTask* pooled;             ///< owned: while the next step is TaskPool::resume()
+    PooledTask* pooled;             ///< owned: while it is queued to take the next step
     bool replay;                    ///< the task's first step is to hand over `yielded`
     bool running;                   ///< a step is being taken: nobody else may take one
 

@@ -31,13 +31,6 @@ Ref attribute(const char* module, const char* name) {
     return m ? Ref::steal(PyObject_GetAttrString(m.get(), name)) : Ref();
 }
 
-PyObject* resume_function(PyObject* coroutine, PyObject*) {
-    RequestCoroutine::of(coroutine).runner->tasks().resume(coroutine);
-    return new_reference(Py_None);
-}
-
-PyMethodDef resume_def = {"resume", &resume_function, METH_NOARGS, "The next step of a request."};
-
 }  // namespace
 
 void TaskPool::cancel_if_asked(PyObject* task, Outcome& outcome) const {
@@ -56,7 +49,6 @@ bool TaskPool::attach(Runner& runner, asioloop::LoopCore& core, PyObject* loop) 
     ablations_ = {!ablated("no-pooled-task"), !ablated("no-eager-step")};
     loop_ = Ref::borrow(loop);
     base_context_ = Ref::steal(PyContext_New());  // a request inherits nothing, as on a thread for I/O
-    between_ = Ref::steal(PyContext_New());
     task_type_ = attribute("asyncio.tasks", "Task");
     coroutine_type_ = Ref::steal(make_request_coroutine_type());
     task_names_ = Ref::steal(Py_BuildValue("(ss)", "loop", "context"));
@@ -77,8 +69,8 @@ bool TaskPool::attach(Runner& runner, asioloop::LoopCore& core, PyObject* loop) 
         return false;
     }
 #endif
-    return base_context_ && between_ && task_type_ && coroutine_type_ && task_names_ && eager_names_ &&
-           empty_ && context_name_ && task_keywords_ && registry_.attach() && learn();
+    return base_context_ && task_type_ && coroutine_type_ && task_names_ && eager_names_ && empty_ &&
+           context_name_ && task_keywords_ && registry_.attach() && learn();
 }
 
 bool TaskPool::learn() {
@@ -98,6 +90,7 @@ void TaskPool::detach() {
     // asyncio.Runner has cancelled them all; what did not end even so goes with the loop.
     while (waiting_.next != &waiting_) {
         RequestCoroutine& c = RequestCoroutine::from(waiting_.next);
+        // Perhaps queued still; but the loop will not run again.
         const PooledTaskPtr its_own(std::exchange(c.pooled, nullptr));
         c.let_go();
     }
@@ -108,8 +101,8 @@ void TaskPool::detach() {
     }
     registry_.detach();
     for (Ref* r :
-         {&spare_context_, &loop_, &base_context_, &between_, &task_type_, &task_names_, &eager_names_,
-          &coroutine_type_, &current_tasks_, &enter_, &leave_, &empty_, &task_keywords_, &context_name_})
+         {&spare_context_, &loop_, &base_context_, &task_type_, &task_names_, &eager_names_, &coroutine_type_,
+          &current_tasks_, &enter_, &leave_, &empty_, &task_keywords_, &context_name_})
         r->reset();
 }
 
@@ -127,17 +120,16 @@ Ref TaskPool::make_task(PyObject* coroutine, PyObject* context) {
 }
 
 TaskPool::PooledTaskPtr TaskPool::make() {
-    auto e = std::make_unique<PooledTask>();
+    auto e = std::make_unique<PooledTask>(*this);
     e->coroutine = Ref::steal(RequestCoroutine::make(coroutine_type_.get(), *runner_));
     e->context = Ref::steal(PyContext_Copy(base_context_.get()));
     if (!e->coroutine || !e->context) return nullptr;
-    e->resume = Ref::steal(PyCFunction_New(&resume_def, e->coroutine.get()));
     core_->capture = &e->step;
     registry_.quiet(true);
     e->task = make_task(e->coroutine.get(), e->context.get());
     registry_.quiet(false);
     core_->capture = nullptr;
-    if (!e->resume || !e->task || !e->step) return nullptr;
+    if (!e->task || !e->step) return nullptr;
     e->token = registry_.token(e->task.get());
     if (!e->token) return nullptr;
     e->context_then.take(e->context.get());
@@ -210,26 +202,29 @@ void TaskPool::go_on(PooledTaskPtr e, Ref yielded, bool untouched) {
         outer.hand_over(std::move(yielded));
         return end(*e);
     }
-    Ref handle;
     if (untouched) {
         // sleep(0): what asyncio would queue is another step, and we take that as we took the first.
         e->task_then.take(e->task.get(), registry_hole_);
-        handle = Ref::steal(core_->call_soon(e->resume.get(), empty_.get(), between_.get()));
         outer.pooled = e.release();
-    } else {
-        // The task's own first step would find a bare yield and queue the second. The first is as good as the
-        // second, and is at hand.
-        made_.add();
-        handle = Ref::steal(core_->call_soon(e->step.get(), empty_.get(), e->context.get()));
+        core_->push_ready({.handle = new_reference(outer.pooled->coroutine.get()), .native = outer.pooled});
+        return;
     }
+    // The task's own first step would find a bare yield and queue the second. The first is as good as the
+    // second, and is at hand.
+    made_.add();
+    Ref handle = Ref::steal(core_->call_soon(e->step.get(), empty_.get(), e->context.get()));
     if (!handle) PyErr_WriteUnraisable(loop_.get());
 }
 
-void TaskPool::resume(PyObject* coroutine) {
+bool PooledTask::run(bool) {
+    pool.resume(coroutine);
+    return true;
+}
+
+void TaskPool::resume(Ref coroutine) {
     gil.assert_held();
-    RequestCoroutine& outer = RequestCoroutine::of(coroutine);
+    RequestCoroutine& outer = RequestCoroutine::of(coroutine.get());
     PooledTaskPtr e(std::exchange(outer.pooled, nullptr));
-    if (!e) return;
     // Somebody has met the task meanwhile (cancel() leaves its mark there): the step is asyncio's.
     if (!e->task_then.unchanged(e->task.get()) || !e->context_then.unchanged(e->context.get())) {
         made_.add();

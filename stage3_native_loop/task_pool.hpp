@@ -42,13 +42,20 @@ struct TaskLink {
     TaskLink* previous = this;
 };
 
-/// A task that was made ahead of time, and what belongs to it.
-struct PooledTask {
+class TaskPool;
+
+/// A task that was made ahead of time, and what belongs to it. As a callback of the loop: the next step of
+/// its request, whose handler has made a bare yield.
+struct PooledTask final : asioloop::NativeCallback {
+    /// The pool outlives it.
+    explicit PooledTask(TaskPool& p) : pool(p) {}
+    bool run(bool) override;
+
+    TaskPool& pool;                ///< whose it is
     asioserve::py::Ref coroutine;  ///< the RequestCoroutine that the task believes it runs
     asioserve::py::Ref context;    ///< the task's
     asioserve::py::Ref task;       ///< asyncio's Task; its first step has not been taken by asyncio
     asioserve::py::Ref step;       ///< that step, caught: a callable without arguments
-    asioserve::py::Ref resume;     ///< the callable that takes the step after a bare yield for it
     asioserve::py::Ref token;      ///< what the registry knows it by
     Snapshot task_then;            ///< the task as it was when nobody else had seen it
     Snapshot context_then;         ///< the context as it was made
@@ -66,7 +73,7 @@ class TaskPool {
     /// Runs a plain function's request; goes on as a task if it comes to more (a streamed answer).
     void run_plain(asioserve::ExchangePtr x);
     /// The next step of a request whose handler has made a bare yield. Raises nothing.
-    void resume(PyObject* coroutine);
+    void resume(asioserve::py::Ref coroutine);
     /// No task of ours is current any more. Between the requests of one turn the pooled task stays current,
     /// which saves a dict and a set operation each; whoever runs other code, or lets the GIL go, calls this
     /// first.
@@ -109,7 +116,6 @@ class TaskPool {
     std::vector<PooledTaskPtr> spares_;
     bool current_ = false;  // the last spare is the loop's current task
     Hole registry_hole_;
-    asioserve::py::Ref between_;  // the context in which resume() is called, so that the task's is as it was
     asioserve::py::Ref spare_context_;
     Snapshot spare_context_then_;
 
