@@ -28,14 +28,16 @@ bool closed_error() {
 LoopCore::LoopCore(const ModuleState& module, PyObject* self, asio::io_context* io)
     : module_(module),
       self_(self),
-      owned_io_(io ? nullptr : std::make_unique<asio::io_context>(ASIO_CONCURRENCY_HINT_UNSAFE_IO)),
-      io_(io ? io : owned_io_.get()),
-      work_(asio::make_work_guard(*io_)),
+      life_(std::make_shared<LoopLife>(*this, io)),
+      io_(&life_->io()),
       watches_(*this, *io_),
       streams_(*this),
       timer_(*io_) {}
 
-LoopCore::~LoopCore() = default;
+LoopCore::~LoopCore() {
+    timer_.reset();
+    if (life_) life_->close();
+}
 
 double LoopCore::time() noexcept {
     timespec t{};
@@ -301,12 +303,13 @@ bool LoopCore::report(PyObject* handle) {
 }
 
 void LoopCore::close() {
+    if (closed_) return;
     closed_ = true;
     clear_references();
     timer_.reset();
-    work_.reset();
+    life_->close();
     io_ = nullptr;
-    owned_io_.reset();
+    life_.reset();  // its descriptors are closed, unless somebody still has a part of it
 }
 
 int LoopCore::traverse(visitproc visit, void* arg) {

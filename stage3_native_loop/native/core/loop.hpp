@@ -10,7 +10,6 @@
 // by the first who enters Python (ensure_gil) and stays held until the next blocking wait.
 #pragma once
 
-#include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <unistd.h>
@@ -25,6 +24,7 @@
 
 #include "common/runner/counters.hpp"
 #include "stage3_native_loop/native/core/handle.hpp"
+#include "stage3_native_loop/native/core/life.hpp"
 #include "stage3_native_loop/native/core/ready_queue.hpp"
 #include "stage3_native_loop/native/core/timer_heap.hpp"
 #include "stage3_native_loop/native/net/streams.hpp"
@@ -132,7 +132,7 @@ class LoopCore {
     }
     /// By this thread, as the loop knows it. Loop's thread.
     bool gil_held() const noexcept { return gil_held_; }
-    /// A callback of the loop is on the stack.
+    /// A callback of the loop, or a C++ handler that uses Python, is on the stack.
     bool in_callback() const noexcept { return in_callback_; }
     /// Whether this is the process that made the loop. In a forked child Asio's reactor is still the
     /// parent's.
@@ -147,10 +147,24 @@ class LoopCore {
     void hide_running() {
         if (shown_) set_shown(false);
     }
+    /// For a C++ handler of the io_context that uses Python, until leave_python(): the GIL is held, the loop
+    /// is the running one, no task is current. Loop's thread, inside run(), not inside a callback.
+    void enter_python() {
+        ensure_gil();
+        if (hook_) hook_->settle();
+        show_running();
+        in_callback_ = true;
+    }
+    /// See enter_python(). GIL held.
+    void leave_python() noexcept { in_callback_ = false; }
     /// Who is asked at the seams of a turn; null: nobody.
     void hook(TurnHook* h) noexcept { hook_ = h; }
-    /// What it runs on.
+    /// What it runs on. Not after close().
     asio::io_context& io() noexcept { return *io_; }
+    /// For those who may outlive it. Not after close().
+    const std::shared_ptr<LoopLife>& life() const noexcept { return life_; }
+    /// The Python object that this is a part of, borrowed.
+    PyObject* self() const noexcept { return self_; }
     /// Wakes a blocked run() so that it looks at the ready queue. GIL held, any thread.
     void wake();
 
@@ -190,10 +204,9 @@ class LoopCore {
     PyObject* const self_;
     const pid_t process_ = ::getpid();
 
-    // until close(), which frees what a loop of its own has opened
-    std::unique_ptr<asio::io_context> owned_io_;
+    // until close()
+    std::shared_ptr<LoopLife> life_;
     asio::io_context* io_;
-    std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
 
     // under the GIL
     ReadyQueue ready_;
