@@ -206,6 +206,19 @@ PyObject* close_core(PyObject* self, PyObject*) {
     return new_reference(Py_None);
 }
 
+void let_go_of_life(PyObject* capsule) {
+    delete static_cast<std::shared_ptr<LoopLife>*>(PyCapsule_GetContext(capsule));
+}
+
+PyObject* io_context(PyObject* self, PyObject*) {
+    if (core(self).closed()) return PyErr_Format(PyExc_RuntimeError, "Event loop is closed");
+    auto life = std::make_unique<std::shared_ptr<LoopLife>>(core(self).life());
+    Ref capsule = Ref::steal(PyCapsule_New(&core(self).io(), kIoCapsule, let_go_of_life));
+    if (!capsule || PyCapsule_SetContext(capsule.get(), life.get()) < 0) return nullptr;
+    [[maybe_unused]] auto* const owned_by_the_capsule = life.release();
+    return capsule.release();
+}
+
 PyObject* add_callback(PyObject* self, PyObject* handle) {
     const HandleClass& handles = state_of(Py_TYPE(self))->handles;
     if (!PyObject_TypeCheck(handle, reinterpret_cast<PyTypeObject*>(handles.handle_type()))) {
@@ -323,6 +336,9 @@ PyMethodDef methods[] = {
      "time()\n--\n\nSeconds on the loop's clock, which is time.monotonic()'s."},
     {"stop", &stop, METH_NOARGS, "stop()\n--\n\nEnd run_forever() after the turn under way."},
     {"get_debug", &get_debug, METH_NOARGS, "get_debug()\n--\n\nTrue in debug mode."},
+    {"io_context", &io_context, METH_NOARGS,
+     "io_context()\n--\n\nA capsule with the asio::io_context* that the loop is, which lives as long as the "
+     "capsule.\n\nIts name is '_asioloop.io_context'. For C++ that links the same copy of Asio."},
     {"_timer_handle_cancelled", &timer_cancelled, METH_O, "asyncio.TimerHandle.cancel() calls this."},
     {"_run_core", &run_core, METH_NOARGS, "Turn until stop()."},
     {"_run_once", &run_once, METH_NOARGS, "One turn, for a loop class with a run_forever() of its own."},

@@ -12,7 +12,8 @@ ModuleState* state_of(PyTypeObject* loop_type);
 /// Makes the type LoopCore for the module. New reference, null with an exception set.
 PyObject* make_loop_type(PyObject* module);
 
-/// Name of the capsules that hand an asio::io_context to LoopCore's constructor.
+/// Name of the capsules with an asio::io_context*: what LoopCore.io_context() gives, and its constructor
+/// takes.
 inline constexpr const char* kIoCapsule = "_asioloop.io_context";
 
 }  // namespace asioloop
