@@ -11,7 +11,7 @@ from rules import files, text_of
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 GENERATED = re.compile(r"<!-- bench table:.*?<!-- end of bench table -->", re.S)
-MARKER = re.compile(r"//\s*\[(\d\.\d-[\w-]+)\]")
+MARKER = re.compile(r"//\s*\[((?:\d\.\d|guide)-[\w-]+)\]")
 
 
 @dataclass(frozen=True)
