@@ -188,7 +188,7 @@ void TaskPool::end_in_context(PooledTask& e) {
 }
 
 void TaskPool::put_back(PooledTaskPtr e) {
-    if (spares_.size() < kMostSpares)
+    if (spares_.size() < kMostSpares && e->context_then.unchanged(e->context.get()))
         spares_.push_back(std::move(e));
     else
         end_in_context(*e);
@@ -245,23 +245,21 @@ void TaskPool::resume(Ref coroutine) {
     // With the answer we have let go of what kept the waiting task alive.
     const bool untouched = e->task_then.unchanged(e->task.get(), held - outer.references_to(e->task.get()));
     leave(*e);
+    if (status == PYGEN_RETURN && untouched) {
+        if (PyContext_Exit(e->context.get()) < 0) PyErr_WriteUnraisable(loop_.get());
+        return put_back(std::move(e));
+    }
     Ref context = e->context;
     if (status == PYGEN_NEXT) {
         go_on(std::move(e), std::move(value), untouched);
     } else if (raised) {
         outer.pending = new_reference(raised->object());
         end(*e);
-    } else if (!untouched) {
+    } else {
         outer.result = value.release();
         end(*e);
     }
     if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(loop_.get());
-    if (status != PYGEN_RETURN || !untouched) return;
-    context.reset();
-    if (e->context_then.unchanged(e->context.get()))
-        put_back(std::move(e));
-    else
-        end_in_context(*e);
 }
 
 void TaskPool::fail(asioserve::Exchange& x) {
