@@ -232,6 +232,8 @@ build() {  # build PRESET [TARGET...]
 configure() {  # configure PRESET: what a build needs before it builds; enough for compile_commands.json
     BUILD_DIR=$ROOT/build/$1-$TAG
     with_lock "$1-$TAG" configure_preset "$@" || exit
+    # A build sees by itself that CMake's files have changed; without one the compile commands would be old ones.
+    cmake --build "$BUILD_DIR" --target build.ninja >/dev/null </dev/null || die "cmake failed in $BUILD_DIR"
 }
 
 configure_preset() {
