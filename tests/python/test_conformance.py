@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import page
@@ -78,6 +79,8 @@ def test_a_run_of_too_few_tests_or_of_exclusions_that_are_gone_is_wrong() -> Non
     assert "test_gone" in gone
     (fewer,) = run.problems(good, chosen(tests=3, loops=2))
     assert "at least 3" in fewer
+    excused = replace(good, failed_on_asyncio={"test_it.Tests.test_of_the_machine": "why"})
+    assert not list(run.problems(excused, chosen(tests=3, loops=2)))
     (other_loops,) = run.problems(good, chosen(tests=2, loops=3))
     assert "at least 3" in other_loops
     (unknown,) = run.problems(good, chosen())
