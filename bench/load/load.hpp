@@ -10,21 +10,13 @@
 #include <vector>
 
 #include "bench/load/answer_counter.hpp"
+#include "bench/load/closed_loop.hpp"
 
 namespace asioserve::bench {
-
-/// What one run of the load saw.
-struct LoadFigures {
-    std::uint64_t requests = 0;  ///< answered in full; nothing is under way when a run ends
-    double seconds = 0;
-    double cpu_seconds = 0;  ///< of this process
-};
 
 /// The connections of one load. Errors of any kind are thrown as std::runtime_error with a sentence.
 class Load {
   public:
-    using Clock = std::chrono::steady_clock;
-
     /// Connects. Connection i sends requests[i % requests.size()], `depth` times in one write.
     Load(const std::string& host, std::uint16_t port, std::size_t connections, std::size_t depth,
          const std::vector<std::string>& requests);

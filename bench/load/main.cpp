@@ -2,8 +2,6 @@
 // its figures as one line of JSON. The bench reads the server's CPU time in between, when nothing is under
 // way.
 #include <CLI/CLI.hpp>
-#include <exception>
-#include <iostream>
 #include <string>
 #include <vector>
 
@@ -32,19 +30,7 @@ int main(int argc, char** argv) {
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     CLI11_PARSE(cli, argc, argv);
-    try {
-        asioserve::bench::Load load(host, port, connections, depth, requests);
-        load.run(std::chrono::duration<double>(warm_up));
-        std::cout << "ready" << std::endl;
-        double seconds = 0;
-        while (std::cin >> seconds) {
-            const asioserve::bench::LoadFigures figures = load.run(std::chrono::duration<double>(seconds));
-            std::cout << "{\"requests\": " << figures.requests << ", \"seconds\": " << figures.seconds
-                      << ", \"cpu_seconds\": " << figures.cpu_seconds << "}" << std::endl;
-        }
-        return 0;
-    } catch (const std::exception& error) {
-        std::cerr << "light_load: " << error.what() << '\n';
-        return 1;
-    }
+    return asioserve::bench::converse("light_load", warm_up, [&] {
+        return asioserve::bench::Load(host, port, connections, depth, requests);
+    });
 }

@@ -1,37 +1,13 @@
 #include "bench/loop/client/echo_load.hpp"
 
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <stdexcept>
-#include <system_error>
 
 namespace asioserve::bench {
-namespace {
-
-// No answer at all for this long: the server hangs, and so would the bench.
-constexpr int kStalledMs = 10'000;
-
-void check(bool good, const char* what) {
-    if (!good) {
-        throw std::system_error(errno, std::generic_category(), what);
-    }
-}
-
-double cpu_seconds() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    const auto seconds = [](const timeval& t) {
-        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
-    };
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-}  // namespace
 
 std::string pattern(std::size_t size) {
     std::string message(size, '\0');
@@ -119,37 +95,24 @@ void EchoLoad::receive(Connection& connection, bool more) {
 
 LoadFigures EchoLoad::run(std::chrono::duration<double> length) {
     const std::uint64_t answered_before = answered_;
-    const double cpu_before = cpu_seconds();
-    const Clock::time_point begin = Clock::now();
-    const auto end = begin + std::chrono::duration_cast<Clock::duration>(length);
+    LoadRun run(length);
     for (Connection& connection : connections_) {
         connection.unsent += shape_.depth;
         connection.awaited += shape_.depth;
         under_way_ += shape_.depth;
         send(connection);
     }
-    std::array<epoll_event, 256> events{};
-    while (under_way_ != 0) {
-        const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), kStalledMs);
-        if (count == 0) {
-            throw std::runtime_error("no answer for 10 s");
-        }
-        check(count > 0 || errno == EINTR, "epoll_wait");
-        const bool more = Clock::now() < end;
-        for (int i = 0; i < count; ++i) {
-            const epoll_event& event = events[static_cast<std::size_t>(i)];
-            Connection& connection = *static_cast<Connection*>(event.data.ptr);
-            if ((event.events & EPOLLOUT) != 0) {
-                send(connection);
-            }
-            if ((event.events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) {
-                receive(connection, more);
-            }
-        }
-    }
-    return {.requests = answered_ - answered_before,
-            .seconds = std::chrono::duration<double>(Clock::now() - begin).count(),
-            .cpu_seconds = cpu_seconds() - cpu_before};
+    run.wait_while([this] { return under_way_ != 0; }, epoll_,
+                   [this](void* data, std::uint32_t what, bool more) {
+                       Connection& connection = *static_cast<Connection*>(data);
+                       if ((what & EPOLLOUT) != 0) {
+                           send(connection);
+                       }
+                       if ((what & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) {
+                           receive(connection, more);
+                       }
+                   });
+    return run.figures(answered_ - answered_before);
 }
 
 }  // namespace asioserve::bench

@@ -3,7 +3,6 @@
 // bottleneck. Threads: one, blocking in epoll. GIL: not involved.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "bench/load/load.hpp"
+#include "bench/load/closed_loop.hpp"
 #include "bench/loop/client/channel.hpp"
 
 namespace asioserve::bench {
@@ -31,8 +30,6 @@ std::string pattern(std::size_t size);
 /// The connections of one load. Errors of any kind are thrown as std::runtime_error with a sentence.
 class EchoLoad {
   public:
-    using Clock = std::chrono::steady_clock;
-
     /// Connects.
     EchoLoad(const Target& target, std::size_t connections, MessageShape shape);
     ~EchoLoad();

@@ -1,8 +1,6 @@
 // echo_load: connects, warms up, prints "ready", then for each line "SECONDS" on its input runs and prints
 // its figures as one line of JSON: the same conversation as light_load's.
 #include <CLI/CLI.hpp>
-#include <exception>
-#include <iostream>
 #include <map>
 #include <string>
 
@@ -33,19 +31,6 @@ int main(int argc, char** argv) {
         ->check(CLI::PositiveNumber);
     cli.add_option("--warm-up", warm_up, "seconds before the first figures")->capture_default_str();
     CLI11_PARSE(cli, argc, argv);
-    try {
-        asioserve::bench::EchoLoad load(target, connections, shape);
-        load.run(std::chrono::duration<double>(warm_up));
-        std::cout << "ready" << std::endl;
-        double seconds = 0;
-        while (std::cin >> seconds) {
-            const asioserve::bench::LoadFigures figures = load.run(std::chrono::duration<double>(seconds));
-            std::cout << "{\"requests\": " << figures.requests << ", \"seconds\": " << figures.seconds
-                      << ", \"cpu_seconds\": " << figures.cpu_seconds << "}" << std::endl;
-        }
-        return 0;
-    } catch (const std::exception& error) {
-        std::cerr << "echo_load: " << error.what() << '\n';
-        return 1;
-    }
+    return asioserve::bench::converse("echo_load", warm_up,
+                                      [&] { return asioserve::bench::EchoLoad(target, connections, shape); });
 }

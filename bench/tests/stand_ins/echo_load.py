@@ -1,10 +1,10 @@
 """echo_load's conversation, over one TCP connection; --wrong: it finds fault with the first answer."""
 
-import json
 import socket
 import sys
-import time
 from argparse import ArgumentParser
+
+from conversation import converse
 
 cli = ArgumentParser()
 cli.add_argument("--wrong", action="store_true")
@@ -27,21 +27,8 @@ def ask(connection: socket.socket) -> None:
         sys.exit("echo_load: an answer has wrong bytes")
 
 
-def main() -> None:
-    with socket.create_connection(("127.0.0.1", options.port), timeout=20) as peer:
-        ask(peer)
-        print("ready", flush=True)
-        for line in sys.stdin:
-            end = time.monotonic() + float(line)
-            requests = 0
-            while requests == 0 or time.monotonic() < end:
-                ask(peer)
-                requests += 1
-            figures = {"requests": requests, "seconds": float(line), "cpu_seconds": 0.5 * float(line)}
-            print(json.dumps(figures), flush=True)
-
-
 try:
-    main()
+    with socket.create_connection(("127.0.0.1", options.port), timeout=20) as peer:
+        converse(peer, ask)
 except OSError as error:
     sys.exit(f"echo_load: {error}")

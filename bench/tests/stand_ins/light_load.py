@@ -1,10 +1,10 @@
 """light_load's protocol over one real connection: each run is as many requests as fit."""
 
-import json
 import socket
 import sys
-import time
 from argparse import ArgumentParser
+
+from conversation import converse
 
 cli = ArgumentParser()
 cli.add_argument("--host")
@@ -23,15 +23,4 @@ def ask(connection: socket.socket) -> None:
 
 
 with socket.create_connection((options.host, options.port)) as peer:
-    ask(peer)
-    print("ready", flush=True)
-    for line in sys.stdin:
-        end = time.monotonic() + float(line)
-        requests = 0
-        while requests == 0 or time.monotonic() < end:
-            ask(peer)
-            requests += 1
-        print(
-            json.dumps({"requests": requests, "seconds": float(line), "cpu_seconds": 0.5 * float(line)}),
-            flush=True,
-        )
+    converse(peer, ask)
