@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable
 from contextvars import Context
 from typing import Any
 
+api: object
+"""Capsule with the table of functions in asioloop.h."""
+
 class LoopCore:
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None

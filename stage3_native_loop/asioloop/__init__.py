@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ._loop import Loop
 
-__all__ = ["Loop", "new_event_loop", "run"]
+__all__ = ["Loop", "get_include", "new_event_loop", "run"]
 
 _T = TypeVar("_T")
 
@@ -28,3 +29,8 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
     """Run a coroutine to its end on a new loop, as asyncio.run() does."""
     with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
         return runner.run(main)
+
+
+def get_include() -> str:
+    """The folder of asioloop.h, for extension modules that use the loop."""
+    return str(Path(__file__).with_name("include"))

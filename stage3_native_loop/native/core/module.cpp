@@ -3,6 +3,7 @@
 #include <new>
 
 #include "stage3_native_loop/native/core/safe_handle.hpp"
+#include "stage3_native_loop/native/interop/foreign.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
 
 namespace asioloop {
@@ -41,6 +42,8 @@ int exec(PyObject* module) {
     s.do_nothing = Ref::steal(PyRun_String("lambda: None", Py_eval_input, names.get(), names.get()));
     if (!s.do_nothing) return -1;
     if (PyModule_AddObjectRef(module, "StreamTransport", s.stream_type.get()) < 0) return -1;
+    Ref api = Ref::steal(make_foreign_api());
+    if (!api || PyModule_AddObjectRef(module, "api", api.get()) < 0) return -1;
     return PyModule_AddObjectRef(module, "LoopCore", s.loop_type.get());
 }
 

@@ -14,7 +14,7 @@
 // Rules: on an Executor the GIL is held from each resume to the next suspension, so a computation that takes
 // long lets it go itself (asioserve::py::GilRelease); what a coroutine keeps from one suspension to the next
 // are Objects, which may be moved and destroyed anywhere. Code that links asioloop_core shares its copy of
-// Asio; an extension that brings another copy must not touch the io_context.
+// Asio; an extension that brings another copy must not touch the io_context, and has asioloop.h.
 #pragma once
 
 #include "stage3_native_loop/native/interop/as_future.hpp"

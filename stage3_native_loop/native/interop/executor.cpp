@@ -59,29 +59,43 @@ bool leave_loop_by(LoopCore& core, PyObject* exception) {
 }
 
 namespace {
-// A loop that runs is there as long as whoever asks is called.
-LoopCore& running_core() {
+LoopCore& open_core(PyObject* loop) {
+    gil.assert_held();
+    LoopCore* core = core_of(loop);
+    if (!core)
+        PyErr_Format(PyExc_TypeError, "an asioloop.Loop is needed, not %R", loop);
+    else if (core->closed())
+        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+    if (!core || core->closed()) throw_exception();
+    return *core;
+}
+
+Ref running_loop() {
     gil.assert_held();
     Ref asyncio = Ref::steal(PyImport_ImportModule("asyncio"));
     Ref loop = asyncio ? Ref::steal(PyObject_CallMethod(asyncio.get(), "get_running_loop", nullptr)) : Ref();
-    LoopCore* core = loop ? core_of(loop.get()) : nullptr;
-    if (loop && !core) PyErr_Format(PyExc_TypeError, "an asioloop.Loop is needed, %R is running", loop.get());
-    if (!core) throw_exception();
-    return *core;
+    if (!loop) throw_exception();
+    return loop;
 }
 }  // namespace
 
 template <>
-Executor Executor::of_running_loop() {
-    LoopCore& core = running_core();
+Executor Executor::of(PyObject* loop) {
+    LoopCore& core = open_core(loop);
     gil.assert_held();
     Ref variables = Ref::steal(PyContext_CopyCurrent());
     if (!variables) throw_exception();
     return {core.io().get_executor(), std::make_shared<Scope>(core.life(), Object(std::move(variables)))};
 }
 
+template <>
+Executor Executor::of_running_loop() {
+    return of(running_loop().get());
+}
+
 asio::io_context& running_io_context() {
-    return running_core().io();
+    // A loop that runs is there as long as whoever asks is called.
+    return open_core(running_loop().get()).io();
 }
 
 }  // namespace asioloop

@@ -78,6 +78,9 @@ class BasicExecutor {
     /// On the running loop's io_context; sees a copy of the current context variables. GIL. Throws
     /// PythonException: no loop is running in this thread, or it is none of asioloop's.
     static BasicExecutor of_running_loop();
+    /// The same on any loop, from any thread. GIL. Throws PythonException: it is closed, or none of
+    /// asioloop's.
+    static BasicExecutor of(PyObject* loop);
 
     /// What it shares with the executors made from it.
     Scope& scope() const noexcept { return *scope_; }
@@ -141,6 +144,8 @@ class BasicExecutor {
 /// The usual one.
 using Executor = BasicExecutor<asio::io_context::executor_type>;
 
+template <>
+Executor Executor::of(PyObject* loop);
 template <>
 Executor Executor::of_running_loop();
 
