@@ -32,6 +32,7 @@ LoopCore::LoopCore(const ModuleState& module, PyObject* self, asio::io_context* 
       io_(&life_->io()),
       watches_(*this, *io_),
       streams_(*this),
+      datagrams_(*this),
       timer_(*io_) {}
 
 LoopCore::~LoopCore() {
@@ -315,6 +316,7 @@ void LoopCore::close() {
 int LoopCore::traverse(visitproc visit, void* arg) {
     if (int r = watches_.traverse(visit, arg)) return r;
     if (int r = streams_.traverse(visit, arg)) return r;
+    if (int r = datagrams_.traverse(visit, arg)) return r;
     if (int r = timers_.traverse(visit, arg)) return r;
     return ready_.traverse(visit, arg);
 }
@@ -332,6 +334,7 @@ void LoopCore::clear_references() {
     }
     watches_.close();
     streams_.close();
+    datagrams_.close();
     if (timer_) timer_->cancel();
     armed_for_ = 0;
 }

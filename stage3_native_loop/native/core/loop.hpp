@@ -27,6 +27,7 @@
 #include "stage3_native_loop/native/core/life.hpp"
 #include "stage3_native_loop/native/core/ready_queue.hpp"
 #include "stage3_native_loop/native/core/timer_heap.hpp"
+#include "stage3_native_loop/native/net/literals.hpp"
 #include "stage3_native_loop/native/net/streams.hpp"
 #include "stage3_native_loop/native/os/fd_watch.hpp"
 
@@ -56,6 +57,8 @@ struct ModuleState {
     asioserve::py::Ref loop_type;
     /// StreamTransport as a Python type.
     asioserve::py::Ref stream_type;
+    /// What getaddrinfo() says of literals.
+    Literals literals;
     /// asyncio.BufferedProtocol.
     asioserve::py::Ref buffered_protocol;
     /// For callbacks without arguments.

@@ -31,7 +31,7 @@ int exec(PyObject* module) {
     s.get_buffer = Ref::steal(PyUnicode_InternFromString("get_buffer"));
     s.buffer_updated = Ref::steal(PyUnicode_InternFromString("buffer_updated"));
     if (!events || !protocols || !s.empty_tuple || !s.empty_bytes || !s.minus_one || !s.data_received ||
-        !s.get_buffer || !s.buffer_updated)
+        !s.get_buffer || !s.buffer_updated || !s.literals.load(module))
         return -1;
     s.buffered_protocol = Ref::steal(PyObject_GetAttrString(protocols.get(), "BufferedProtocol"));
     s.set_running_loop = Ref::steal(PyObject_GetAttrString(events.get(), "_set_running_loop"));
@@ -91,6 +91,10 @@ PyModuleDef definition = {
 ModuleState* state_of(PyTypeObject* loop_type) {
     PyObject* module = PyType_GetModuleByDef(loop_type, &definition);
     return module ? &state(module) : nullptr;
+}
+
+ModuleState& state_of_module(PyObject* module) {
+    return state(module);
 }
 
 }  // namespace asioloop

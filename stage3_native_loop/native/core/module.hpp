@@ -9,6 +9,9 @@ namespace asioloop {
 /// set.
 ModuleState* state_of(PyTypeObject* loop_type);
 
+/// The same by the module itself.
+ModuleState& state_of_module(PyObject* module);
+
 /// Makes the type LoopCore for the module. New reference, null with an exception set.
 PyObject* make_loop_type(PyObject* module);
 
