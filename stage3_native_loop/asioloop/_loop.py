@@ -1,8 +1,9 @@
 """The Python half of the loop: what runs once per loop, per connection or in debug mode.
 
-What runs per callback is native (_asioloop.LoopCore), and so is what runs per packet of a stream (_streams.py), and looking
-up hosts in digits (_names.py). Connecting and accepting, datagrams, pipes, signals and executors are asyncio's own
-selector-loop code, which stands on four methods of the core: _add_reader, _remove_reader, _add_writer, _remove_writer.
+What runs per callback is native (_asioloop.LoopCore), and so is what runs per packet of a stream (_streams.py) or per
+datagram (_datagrams.py), and looking up hosts in digits (_names.py). Connecting and accepting, pipes, signals and
+executors are asyncio's own selector-loop code, which stands on four methods of the core: _add_reader, _remove_reader,
+_add_writer, _remove_writer.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import _asioloop
 
+from ._datagrams import DatagramMethods
 from ._names import NameMethods
 from ._streams import StreamTransport
 
@@ -51,7 +53,7 @@ class _Watched:
         """Nothing is open here."""
 
 
-class Loop(_asioloop.LoopCore, NameMethods, asyncio.SelectorEventLoop):  # type: ignore[misc]
+class Loop(_asioloop.LoopCore, DatagramMethods, NameMethods, asyncio.SelectorEventLoop):  # type: ignore[misc]
     """An asyncio event loop whose turn is Asio's.
 
     Threads: as every asyncio loop, only call_soon_threadsafe() may be called from another thread than the loop's.

@@ -27,6 +27,7 @@
 #include "stage3_native_loop/native/core/life.hpp"
 #include "stage3_native_loop/native/core/ready_queue.hpp"
 #include "stage3_native_loop/native/core/timer_heap.hpp"
+#include "stage3_native_loop/native/net/datagrams.hpp"
 #include "stage3_native_loop/native/net/literals.hpp"
 #include "stage3_native_loop/native/net/streams.hpp"
 #include "stage3_native_loop/native/os/fd_watch.hpp"
@@ -57,6 +58,8 @@ struct ModuleState {
     asioserve::py::Ref loop_type;
     /// StreamTransport as a Python type.
     asioserve::py::Ref stream_type;
+    /// DatagramTransport as a Python type.
+    asioserve::py::Ref datagram_type;
     /// What getaddrinfo() says of literals.
     Literals literals;
     /// asyncio.BufferedProtocol.
@@ -69,7 +72,7 @@ struct ModuleState {
     asioserve::py::Ref minus_one;
     /// The names of what a protocol is told for each packet.
     /// @{
-    asioserve::py::Ref data_received, get_buffer, buffer_updated;
+    asioserve::py::Ref data_received, get_buffer, buffer_updated, datagram_received;
     /// @}
     /// asyncio.events._set_running_loop.
     asioserve::py::Ref set_running_loop;
@@ -106,6 +109,8 @@ class LoopCore {
     FdWatches& watches() noexcept { return watches_; }
     /// Its stream transports.
     Streams& streams() noexcept { return streams_; }
+    /// Its datagram transports.
+    Datagrams& datagrams() noexcept { return datagrams_; }
 
     /// While set, the next call_soon() stores its callback here instead of queueing it, and unsets this: how
     /// a Task is made whose first step is taken elsewhere.
@@ -216,6 +221,7 @@ class LoopCore {
     TimerHeap<PyObject*> timers_;
     FdWatches watches_;
     Streams streams_;
+    Datagrams datagrams_;
     bool stopping_ = false;
     bool closed_ = false;
     PyObject* running_handle_ = nullptr;  // borrowed from run_ready()

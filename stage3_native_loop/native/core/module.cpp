@@ -4,6 +4,7 @@
 
 #include "stage3_native_loop/native/core/safe_handle.hpp"
 #include "stage3_native_loop/native/interop/foreign.hpp"
+#include "stage3_native_loop/native/net/datagram.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
 
 namespace asioloop {
@@ -30,8 +31,9 @@ int exec(PyObject* module) {
     s.data_received = Ref::steal(PyUnicode_InternFromString("data_received"));
     s.get_buffer = Ref::steal(PyUnicode_InternFromString("get_buffer"));
     s.buffer_updated = Ref::steal(PyUnicode_InternFromString("buffer_updated"));
+    s.datagram_received = Ref::steal(PyUnicode_InternFromString("datagram_received"));
     if (!events || !protocols || !s.empty_tuple || !s.empty_bytes || !s.minus_one || !s.data_received ||
-        !s.get_buffer || !s.buffer_updated || !s.literals.load(module))
+        !s.get_buffer || !s.buffer_updated || !s.datagram_received || !s.literals.load(module))
         return -1;
     s.buffered_protocol = Ref::steal(PyObject_GetAttrString(protocols.get(), "BufferedProtocol"));
     s.set_running_loop = Ref::steal(PyObject_GetAttrString(events.get(), "_set_running_loop"));
@@ -41,6 +43,9 @@ int exec(PyObject* module) {
     if (!s.set_running_loop || !s.loop_type || !s.stream_type || !s.buffered_protocol || !names) return -1;
     s.do_nothing = Ref::steal(PyRun_String("lambda: None", Py_eval_input, names.get(), names.get()));
     if (!s.do_nothing) return -1;
+    s.datagram_type = Ref::steal(make_datagram_type(module));
+    if (!s.datagram_type || PyModule_AddObjectRef(module, "DatagramTransport", s.datagram_type.get()) < 0)
+        return -1;
     if (PyModule_AddObjectRef(module, "StreamTransport", s.stream_type.get()) < 0) return -1;
     Ref api = Ref::steal(make_foreign_api());
     if (!api || PyModule_AddObjectRef(module, "api", api.get()) < 0) return -1;
@@ -51,6 +56,7 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
     ModuleState& s = state(module);
     Py_VISIT(s.loop_type.get());
     Py_VISIT(s.stream_type.get());
+    Py_VISIT(s.datagram_type.get());
     Py_VISIT(s.buffered_protocol.get());
     Py_VISIT(s.set_running_loop.get());
     Py_VISIT(s.do_nothing.get());

@@ -1,0 +1,239 @@
+#include "stage3_native_loop/native/net/datagram.hpp"
+
+#include "common/python/errors.hpp"
+#include "stage3_native_loop/native/core/loop.hpp"
+
+namespace asioloop {
+
+using asioserve::py::new_reference;
+using asioserve::py::Ref;
+
+namespace {
+
+bool leaves_the_loop() {
+    return PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+}
+
+}  // namespace
+
+Datagram::~Datagram() {
+    if (watch) core_->datagrams().abandon(*this);
+}
+
+bool Datagram::open(PyObject* loop, PyObject* sock, int fd, int family, Kind kind, PyObject* address,
+                    bool connected) {
+    if (fd_ >= 0) return PyErr_SetString(PyExc_RuntimeError, "the transport is open already"), false;
+    if (!PyObject_TypeCheck(loop, reinterpret_cast<PyTypeObject*>(module_.loop_type.get()))) {
+        PyErr_Format(PyExc_TypeError, "an asioloop.Loop is needed, not %R", loop);
+        return false;
+    }
+    core_ = core_of(loop);
+    loop_ = Ref::borrow(loop);
+    sock_ = Ref::borrow(sock);
+    fd_ = fd;
+    family_ = family;
+    kind_ = kind;
+    connected_ = connected;
+    if (address != Py_None) address_ = Ref::borrow(address);
+    if (address_ && !connected_ && kind_ != Kind::other) parse_address(family_, address, fixed_);
+    return true;
+}
+
+Ref Datagram::dispose() {
+    closing_ = true;
+    reading_ = false;
+    if (lost_writes_ == 0) lost_writes_ = 1;
+    out_.clear();
+    arrivals_.clear();
+    next_arrival_ = 0;
+    unwatch();
+    core_ = nullptr;
+    Ref sock = std::move(sock_);
+    clear();
+    loop_.reset();
+    return sock;
+}
+
+void Datagram::clear() {
+    // Not the loop, which the watch needs as long as there is one. Each field is empty before what was in it
+    // goes, and perhaps runs code.
+    for (Ref* r : {&sock_, &protocol_, &read_context_, &write_context_}) r->reset();
+}
+
+int Datagram::traverse(visitproc visit, void* arg) {
+    for (const Ref* r : {&loop_, &sock_, &protocol_, &address_, &read_context_, &write_context_})
+        Py_VISIT(r->get());
+    return out_.traverse(visit, arg);
+}
+
+// --- closing
+// ----------------------------------------------------------------------------------------------------
+
+bool Datagram::close() {
+    if (closing_) return true;
+    closing_ = true;
+    reading_ = false;
+    const bool ok = send_gathered();
+    keep_if_needed();
+    if (!out_.empty() || lost_writes_ > 0) return ok;  // error_received() may have aborted it
+    ++lost_writes_;
+    unwatch();
+    return ok && call_later_in_turn("_call_connection_lost", Py_None);
+}
+
+bool Datagram::force_close(PyObject* exc) {
+    if (lost_writes_ > 0) return true;
+    const bool ok = send_gathered();  // to the program these are sent already
+    if (lost_writes_ > 0) return ok;
+    out_.clear();
+    closing_ = true;
+    reading_ = false;
+    ++lost_writes_;
+    unwatch();
+    return ok && call_later_in_turn("_call_connection_lost", exc);
+}
+
+bool Datagram::call_later_in_turn(const char* method, PyObject* argument) {
+    Ref callback = Ref::steal(PyObject_GetAttrString(self_, method));
+    return callback &&
+           Ref::steal(PyObject_CallMethod(loop_.get(), "call_soon", "OO", callback.get(), argument));
+}
+
+bool Datagram::fatal(const char* message) {
+    if (leaves_the_loop()) return false;
+    asioserve::py::gil.assert_held();
+    Ref error = asioserve::py::take_raised();
+    return static_cast<bool>(
+        Ref::steal(PyObject_CallMethod(self_, "_fatal_error", "Os", error.get(), message)));
+}
+
+/// The OSError that is set goes to the protocol.
+bool Datagram::error_received() {
+    asioserve::py::gil.assert_held();
+    Ref error = asioserve::py::take_raised();
+    Ref protocol = protocol_;
+    return Ref::steal(PyObject_CallMethod(protocol.get(), "error_received", "O", error.get())) ? true : false;
+}
+
+// --- reading on and off
+// -----------------------------------------------------------------------------------------
+
+void Datagram::set_protocol(PyObject* protocol) {
+    protocol_connected_ = true;
+    protocol_ = Ref::borrow(protocol);
+}
+
+bool Datagram::start_reading() {
+    if (!is_reading()) return true;
+    read_context_ = Ref::steal(PyContext_CopyCurrent());
+    if (!read_context_ || !watched()) return false;
+    reading_ = true;
+    keep_if_needed();
+    if (maybe_readable_ || next_arrival_ < arrivals_.size()) queue_read();
+    return true;
+}
+
+bool Datagram::pause_reading() {
+    if (!is_reading()) return true;
+    paused_ = true;
+    reading_ = false;
+    keep_if_needed();
+    return log_debug("pauses reading");
+}
+
+bool Datagram::resume_reading() {
+    if (closing_ || !paused_) return true;
+    paused_ = false;
+    return start_reading() && log_debug("resumes reading");
+}
+
+bool Datagram::watched() {
+    if (!core_ || core_->closed()) return PyErr_SetString(PyExc_RuntimeError, "Event loop is closed"), false;
+    return watch || core_->datagrams().add(*this);
+}
+
+void Datagram::unwatch() {
+    if (!watch) return;
+    watch.stop(false);
+    core_->datagrams().remove(*this);
+}
+
+void Datagram::keep_if_needed() {
+    if (watch) core_->datagrams().keep(*this, reading_ || !out_.empty());
+}
+
+// --- from the reactor and the ready queue
+// -------------------------------------------------------------------------
+
+void Datagram::edge(EdgeWatch::Edge what) {
+    if (what == EdgeWatch::Edge::write) {
+        if (refused_) queue_write();
+        return;
+    }
+    maybe_readable_ = true;
+    if (reading_) queue_read();
+}
+
+bool Datagram::ready(bool write) {
+    if (!core_) return true;  // closed meanwhile
+    return write ? on_writable() : on_readable();
+}
+
+bool Datagram::run(bool write) {
+    (write ? write_queued_ : read_queued_) = false;
+    if (!core_) return true;
+    LoopCore& core = *core_;
+    Ref loop = loop_;  // which may let go of it
+    Ref context = write ? write_context_ : read_context_;
+    const bool timed = core.debug;
+    const double begin = timed ? LoopCore::time() : 0;
+    if (context && PyContext_Enter(context.get()) < 0) return report_failure(loop.get(), write);
+    bool ok = ready(write);
+    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+    if (!ok) PyErr_Fetch(&type, &value, &traceback);
+    if (context && PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(self_);
+    if (!ok) {
+        // What is left is not forgotten, if the program goes on: no edge would tell of it again.
+        if (!write && reading_) {
+            maybe_readable_ = true;
+            queue_read();
+        }
+        PyErr_Restore(type, value, traceback);
+        return report_failure(loop.get(), write);
+    }
+    const double took = timed ? LoopCore::time() - begin : 0;
+    return took < core.slow_callback_duration || report_slow(loop.get(), write, took);
+}
+
+/// As asyncio's selector loop would have made it for the same event.
+Ref Datagram::handle_of(PyObject* loop, bool write) {
+    Ref callback = Ref::steal(PyObject_GetAttrString(self_, write ? "_sendto_ready" : "_read_ready"));
+    return callback ? module_.handles.make(loop, callback.get(), module_.empty_tuple.get(), nullptr) : Ref();
+}
+
+bool Datagram::report_slow(PyObject* loop, bool write, double took) {
+    Ref handle = handle_of(loop, write);
+    Ref done =
+        Ref::steal(handle ? PyObject_CallMethod(loop, "_report_slow", "Od", handle.get(), took) : nullptr);
+    if (!done) PyErr_WriteUnraisable(self_);
+    return true;
+}
+
+bool Datagram::report_failure(PyObject* loop, bool write) {
+    if (leaves_the_loop()) return false;
+    asioserve::py::gil.assert_held();
+    Ref error = asioserve::py::take_raised();
+    Ref handle = handle_of(loop, write);
+    Ref done = Ref::steal(
+        handle ? PyObject_CallMethod(loop, "_callback_failed", "OO", handle.get(), error.get()) : nullptr);
+    if (done) return true;
+    if (leaves_the_loop()) return false;
+    PyErr_WriteUnraisable(self_);
+    return true;
+}
+
+bool Datagram::log_debug(const char* what) {
+    return !core_ || !core_->debug || Ref::steal(PyObject_CallMethod(self_, "_log_debug", "s", what));
+}
+
+}  // namespace asioloop
