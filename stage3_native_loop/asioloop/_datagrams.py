@@ -26,7 +26,10 @@ _UDP, _IP, _UNIX, _OTHER = range(4)
 def _kind(sock: socket.socket) -> int:
     """How the native part sends and receives; what it does not know, by the socket's own methods."""
     own = type(sock)
-    if any(getattr(own, name) is not getattr(socket.socket, name) for name in ("recvfrom", "send", "sendto")):
+    if any(
+        getattr(own, name, None) is not getattr(socket.socket, name)
+        for name in ("recvfrom", "send", "sendto")
+    ):
         return _OTHER
     if sock.family == socket.AF_UNIX:
         return _UNIX
@@ -36,8 +39,10 @@ def _kind(sock: socket.socket) -> int:
     return _UDP if udp else _IP
 
 
-class DatagramTransport(_asioloop.DatagramTransport):
+class DatagramTransport(_asioloop.DatagramTransport, asyncio.Transport):
     """A socket for datagrams: UDP, a Unix socket, or another family; an asyncio.DatagramTransport.
+
+    asyncio's own is a Transport besides, although there is nothing to write() to.
 
     Threads: the loop's, as for every transport.
     """

@@ -378,6 +378,9 @@ def test_it_is_a_datagram_transport(runner: asyncio.Runner) -> None:
         peer.close()
         if sys.version_info >= (3, 13):
             assert isinstance(transport, asyncio.DatagramTransport)
+        assert isinstance(transport, asyncio.Transport)
+        with pytest.raises(NotImplementedError):
+            transport.write(b"data")
         assert transport.get_protocol() is protocol
         assert transport.get_extra_info("sockname") == address
         assert transport.get_extra_info("peername", "x") is None
