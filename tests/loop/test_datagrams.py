@@ -64,6 +64,24 @@ def test_answers_of_a_burst_go_to_whom_they_are_for(runner: asyncio.Runner) -> N
     runner.run(main())
 
 
+def test_a_program_that_has_the_kernel_cut_is_not_disturbed(runner: asyncio.Runner) -> None:
+    segment, both = 103, b"first.second"  # UDP_SEGMENT, which module socket does not know everywhere
+
+    async def main() -> None:
+        transport, protocol, address, peer = await on_loopback()
+        protocol.on_datagram = lambda data, sender: transport.sendto(both, sender)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_UDP, segment, 6)
+        with peer:
+            for _ in range(3):
+                peer.sendto(b"", address)
+            await protocol.received(3)
+            await turns(2)
+            assert [peer.recv(100) for _ in range(6)] == [b"first.", b"second"] * 3
+        await closed(transport, protocol)
+
+    runner.run(main())
+
+
 def test_the_largest_datagram_passes(runner: asyncio.Runner) -> None:
     async def main() -> None:
         transport, protocol, address, peer = await on_loopback()

@@ -82,6 +82,13 @@ std::size_t DatagramQueue::group_size(std::size_t at, bool segments) const noexc
 
 long DatagramQueue::send_group(int fd, std::size_t n) {
     const std::size_t segment = size_of(items_[0]);
+    // A program that has the kernel cut for itself means something else by its datagrams.
+    int own = 0;
+    socklen_t own_size = sizeof own;
+    if (::getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &own, &own_size) != 0 || own != 0) {
+        largest_segment_ = 0;
+        return 0;
+    }
     std::array<iovec, kMostSegments> buffers;
     for (std::size_t i = 0; i < n; ++i) buffers[i] = buffer_of(items_[i]);
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(std::uint16_t))> control{};
