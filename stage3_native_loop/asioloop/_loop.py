@@ -15,18 +15,16 @@ import socket
 import sys
 import threading
 import weakref
-from asyncio import base_events, events, format_helpers, sslproto
+from asyncio import base_events, events, format_helpers
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import _asioloop
 
 from ._datagrams import DatagramMethods
 from ._names import NameMethods
 from ._streams import StreamTransport
-
-if TYPE_CHECKING:
-    import ssl
+from ._tls import TlsLoop
 
 
 class _Watched:
@@ -53,7 +51,7 @@ class _Watched:
         """Nothing is open here."""
 
 
-class Loop(_asioloop.LoopCore, DatagramMethods, NameMethods, asyncio.SelectorEventLoop):  # type: ignore[misc]
+class Loop(_asioloop.LoopCore, DatagramMethods, NameMethods, TlsLoop, asyncio.SelectorEventLoop):  # type: ignore[misc]
     """An asyncio event loop whose turn is Asio's.
 
     Threads: as every asyncio loop, only call_soon_threadsafe() may be called from another thread than the loop's.
@@ -153,27 +151,6 @@ class Loop(_asioloop.LoopCore, DatagramMethods, NameMethods, asyncio.SelectorEve
     ) -> StreamTransport:
         self._ensure_fd_no_transport(sock)
         return StreamTransport(self, sock, protocol, waiter, extra=extra, server=server)
-
-    def _make_ssl_transport(
-        self,
-        rawsock: socket.socket,
-        protocol: asyncio.BaseProtocol,
-        sslcontext: ssl.SSLContext,
-        waiter: Any = None,
-        *,
-        server_side: bool = False,
-        server_hostname: str | None = None,
-        extra: dict[str, Any] | None = None,
-        server: Any = None,
-        **timeouts: Any,
-    ) -> asyncio.Transport:
-        """As asyncio's, whose SSLProtocol is the protocol of a stream transport of ours."""
-        self._ensure_fd_no_transport(rawsock)
-        tls = sslproto.SSLProtocol(
-            self, protocol, sslcontext, waiter, server_side, server_hostname, **timeouts
-        )
-        StreamTransport(self, rawsock, tls, extra=extra, server=server)
-        return tls._app_transport
 
     # --- what the core asks Python to do -----------------------------------------------------------------------
 

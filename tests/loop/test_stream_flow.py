@@ -1,10 +1,8 @@
-"""What leaves a stream transport, in which order: water marks, several buffers, half a connection, sendfile, TLS."""
+"""What leaves a stream transport, in which order: water marks, several buffers, half a connection, sendfile."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -225,87 +223,5 @@ def test_a_connection_that_is_lost_ends_a_file_under_way(runner: asyncio.Runner,
             with pytest.raises(ConnectionError, match="Connection is closed by peer"):
                 await sending
             await protocol.lost
-
-    runner.run(main())
-
-
-@pytest.fixture(scope="module")
-def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's and a client's, for localhost."""
-    folder = tmp_path_factory.mktemp("tls")
-    key, certificate = folder / "key.pem", folder / "cert.pem"
-    line = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    line += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run(
-        [*line, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True, timeout=60
-    )
-    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=certificate)
-    server.load_cert_chain(certificate, key)
-    return server, client
-
-
-async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(1 << 16):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
-    await writer.wait_closed()
-
-
-def test_tls_runs_over_a_stream(
-    runner: asyncio.Runner, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
-) -> None:
-    async def main() -> None:
-        async with await asyncio.start_server(_echo, "127.0.0.1", 0, ssl=contexts[0]) as server:
-            port = server.sockets[0].getsockname()[1]
-            reader, writer = await asyncio.open_connection(
-                "127.0.0.1", port, ssl=contexts[1], server_hostname="localhost"
-            )
-            wanted = bytes(range(256)) * 4000
-            writer.write(wanted)
-            assert await reader.readexactly(len(wanted)) == wanted
-            assert writer.get_extra_info("peername") == ("127.0.0.1", port)
-            assert writer.get_extra_info("cipher")
-            writer.close()
-            await writer.wait_closed()
-
-    runner.run(main())
-
-
-def test_a_connection_is_upgraded_to_tls(
-    runner: asyncio.Runner, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
-) -> None:
-    class Upgrades(Recorder):
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self.transport = transport
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if data == b"STARTTLS":
-                self.transport.write(b"go")
-                self.upgrade = asyncio.get_running_loop().create_task(self.start())
-            else:
-                self.transport.write(data)
-
-        async def start(self) -> None:
-            loop = asyncio.get_running_loop()
-            self.transport = await loop.start_tls(self.transport, self, contexts[0], server_side=True)
-            self.transport.write(b"ready")
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        async with await loop.create_server(Upgrades, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            transport, protocol = await loop.create_connection(Recorder, "127.0.0.1", port)
-            transport.write(b"STARTTLS")
-            assert await protocol.received(2) == b"go"
-            secure = await loop.start_tls(transport, protocol, contexts[1], server_hostname="localhost")
-            assert secure is not None and secure.get_extra_info("ssl_object") is not None
-            assert await protocol.received(7) == b"goready"
-            secure.write(b"in secret")
-            assert await protocol.received(16) == b"goreadyin secret"
-            secure.close()
-            assert await protocol.lost is None
 
     runner.run(main())

@@ -62,6 +62,12 @@ struct ModuleState {
     asioserve::py::Ref datagram_type;
     /// What getaddrinfo() says of literals.
     Literals literals;
+    /// TlsProtocol as a Python type.
+    asioserve::py::Ref tls_type;
+    /// See WindowOver.
+    asioserve::py::Ref window;
+    /// The name of what says how much is in a MemoryBIO.
+    asioserve::py::Ref pending;
     /// asyncio.BufferedProtocol.
     asioserve::py::Ref buffered_protocol;
     /// For callbacks without arguments.

@@ -6,6 +6,8 @@
 #include "stage3_native_loop/native/interop/foreign.hpp"
 #include "stage3_native_loop/native/net/datagram.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
+#include "stage3_native_loop/native/net/tls.hpp"
+#include "stage3_native_loop/native/net/window.hpp"
 
 namespace asioloop {
 
@@ -40,6 +42,11 @@ int exec(PyObject* module) {
     s.loop_type = Ref::steal(make_loop_type(module));
     Ref names = Ref::steal(PyDict_New());
     s.stream_type = Ref::steal(make_stream_type(module));
+    s.tls_type = Ref::steal(make_tls_type(module));
+    s.window = Ref::steal(make_window(module));
+    s.pending = Ref::steal(PyUnicode_InternFromString("pending"));
+    if (!s.tls_type || !s.window || !s.pending) return -1;
+    if (PyModule_AddObjectRef(module, "TlsProtocol", s.tls_type.get()) < 0) return -1;
     if (!s.set_running_loop || !s.loop_type || !s.stream_type || !s.buffered_protocol || !names) return -1;
     s.do_nothing = Ref::steal(PyRun_String("lambda: None", Py_eval_input, names.get(), names.get()));
     if (!s.do_nothing) return -1;
@@ -57,6 +64,7 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
     Py_VISIT(s.loop_type.get());
     Py_VISIT(s.stream_type.get());
     Py_VISIT(s.datagram_type.get());
+    Py_VISIT(s.tls_type.get());
     Py_VISIT(s.buffered_protocol.get());
     Py_VISIT(s.set_running_loop.get());
     Py_VISIT(s.do_nothing.get());

@@ -3,6 +3,7 @@
 #include "common/python/errors.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/streams.hpp"
+#include "stage3_native_loop/native/net/tls.hpp"
 
 namespace asioloop {
 
@@ -51,6 +52,7 @@ Ref Stream::dispose() {
 void Stream::clear() {
     // Not the loop, which the watch needs as long as there is one. Each field is empty before what was in it
     // goes, and perhaps runs code.
+    native_ = nullptr;
     for (Ref* r : {&sock_, &protocol_, &empty_waiter_, &read_context_, &write_context_, &server}) r->reset();
 }
 
@@ -107,6 +109,7 @@ bool Stream::set_protocol(PyObject* protocol) {
     if (buffered < 0) return false;
     buffered_ = buffered != 0;
     protocol_connected_ = true;
+    native_ = native_protocol(module_, protocol);
     protocol_ = Ref::borrow(protocol);
     return true;
 }

@@ -14,6 +14,7 @@
 #include <span>
 
 #include "stage3_native_loop/native/core/ready_queue.hpp"
+#include "stage3_native_loop/native/net/native_protocol.hpp"
 #include "stage3_native_loop/native/net/write_queue.hpp"
 #include "stage3_native_loop/native/os/edge_watch.hpp"
 
@@ -104,6 +105,7 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     bool on_readable();
     bool read_data();
     bool read_into_buffer();
+    bool read_for_native();
     bool at_eof();
     bool read_failed();
     ssize_t receive(void* to, std::size_t room);
@@ -138,6 +140,7 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     asioserve::py::Ref loop_, sock_, protocol_, empty_waiter_;
     asioserve::py::Ref read_context_, write_context_;
     asioserve::py::Ref high_object_, low_object_;
+    NativeProtocol* native_ = nullptr;  // inside protocol_, if it has one
     WriteQueue out_;
     double high_ = 64 * 1024, low_ = 16 * 1024;
     int fd_ = -1;
@@ -159,5 +162,8 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
 
 /// Makes the type StreamTransport for the module. New reference, null with an exception set.
 PyObject* make_stream_type(PyObject* module);
+
+/// The stream inside a transport, or null where it is none of ours.
+Stream* stream_of(const ModuleState& module, PyObject* transport);
 
 }  // namespace asioloop

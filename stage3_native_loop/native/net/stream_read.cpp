@@ -24,6 +24,7 @@ void Stream::queue_read() {
 
 bool Stream::on_readable() {
     if (lost_writes_ > 0 || !reading_ || !protocol_) return true;
+    if (native_) return read_for_native();
     return buffered_ ? read_into_buffer() : read_data();
 }
 
@@ -107,6 +108,20 @@ bool Stream::read_into_buffer() {
         !Ref::steal(PyObject_CallMethodOneArg(protocol.get(), module_.buffer_updated.get(), count.get()))) {
         if (!fatal("Fatal error: protocol.buffer_updated() call failed.")) return false;
     }
+    if (maybe_readable_ && reading_) queue_read();
+    return true;
+}
+
+bool Stream::read_for_native() {
+    char* const buffer = core_->streams().buffer();
+    const ssize_t n = receive(buffer, Streams::buffer_size);
+    if (n < 0) return read_failed();
+    if (n == 0) return at_eof();
+    maybe_readable_ = doubtful_ || static_cast<std::size_t>(n) == Streams::buffer_size;
+    const Ref protocol = protocol_;  // which may put another in its place
+    if (!native_->received(buffer, static_cast<std::size_t>(n)) &&
+        !fatal("Fatal error: protocol.buffer_updated() call failed."))
+        return false;
     if (maybe_readable_ && reading_) queue_read();
     return true;
 }

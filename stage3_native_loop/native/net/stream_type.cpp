@@ -263,6 +263,12 @@ PyType_Spec spec = {
 
 }  // namespace
 
+Stream* stream_of(const ModuleState& module, PyObject* transport) {
+    const bool ours =
+        PyObject_TypeCheck(transport, reinterpret_cast<PyTypeObject*>(module.stream_type.get()));
+    return ours ? &stream(transport) : nullptr;
+}
+
 PyObject* make_stream_type(PyObject* module) {
     Ref transports = Ref::steal(PyImport_ImportModule("asyncio.transports"));
     Ref base =

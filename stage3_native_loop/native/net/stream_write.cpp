@@ -8,6 +8,7 @@
 #include "common/python/errors.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
+#include "stage3_native_loop/native/net/view.hpp"
 
 namespace asioloop {
 
@@ -15,16 +16,6 @@ using asioserve::py::new_reference;
 using asioserve::py::Ref;
 
 namespace {
-
-/// A view of a program's buffer, given back at the end.
-struct View {
-    View() { view.obj = nullptr; }
-    ~View() { PyBuffer_Release(&view); }
-    View(const View&) = delete;
-    View& operator=(const View&) = delete;
-    bool get(PyObject* data) { return PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) == 0; }
-    Py_buffer view;
-};
 
 bool writable_type(PyObject* data) {
     if (PyBytes_Check(data) || PyByteArray_Check(data) || PyMemoryView_Check(data)) return true;

@@ -71,6 +71,12 @@ bool WriteQueue::send(int fd) {
     return true;
 }
 
+std::span<const char> WriteQueue::front() const noexcept {
+    PyObject* piece = pieces_[first_].get();
+    return std::span(PyBytes_AS_STRING(piece), static_cast<std::size_t>(PyBytes_GET_SIZE(piece)))
+        .subspan(offset_);
+}
+
 void WriteQueue::sent(std::size_t n) noexcept {
     size_ -= n;
     while (n > 0) {

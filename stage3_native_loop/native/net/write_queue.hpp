@@ -27,12 +27,14 @@ class WriteQueue {
     bool add(PyObject* data, const Py_buffer& view, std::size_t from);
     /// Sends what it can. True: all is sent. False: errno says why not; EAGAIN is no error.
     bool send(int fd);
+    /// What is left of the first piece. Not when empty.
+    std::span<const char> front() const noexcept;
+    /// Forgets the first `n` bytes.
+    void sent(std::size_t n) noexcept;
     /// Forgets all.
     void clear() noexcept;
 
   private:
-    void sent(std::size_t n) noexcept;
-
     std::vector<asioserve::py::Ref> pieces_;  // from first_ on
     std::size_t first_ = 0;
     std::size_t offset_ = 0;  // what of the first piece is sent
