@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-import signal
 import socket
 import sys
 import threading
@@ -23,6 +22,7 @@ import _asioloop
 
 from ._datagrams import DatagramMethods
 from ._names import NameMethods
+from ._signals import Signals
 from ._streams import StreamTransport
 from ._tls import TlsLoop
 
@@ -51,7 +51,7 @@ class _Watched:
         """Nothing is open here."""
 
 
-class Loop(_asioloop.LoopCore, DatagramMethods, NameMethods, TlsLoop, asyncio.SelectorEventLoop):  # type: ignore[misc]
+class Loop(Signals, _asioloop.LoopCore, DatagramMethods, NameMethods, TlsLoop, asyncio.SelectorEventLoop):  # type: ignore[misc]
     """An asyncio event loop whose turn is Asio's.
 
     Threads: as every asyncio loop, only call_soon_threadsafe() may be called from another thread than the loop's.
@@ -61,7 +61,7 @@ class Loop(_asioloop.LoopCore, DatagramMethods, NameMethods, TlsLoop, asyncio.Se
     slow_callback_duration = 0.1
 
     def __init__(self) -> None:
-        super().__init__(_Watched(self))  # type: ignore[arg-type]
+        super().__init__(_Watched(self))
 
     # --- running --------------------------------------------------------------------------------------------
 
@@ -80,7 +80,7 @@ class Loop(_asioloop.LoopCore, DatagramMethods, NameMethods, TlsLoop, asyncio.Se
         self._set_coroutine_origin_tracking(self.get_debug())
         self._set_core_debug(self.get_debug(), self.slow_callback_duration)
         self._old_agen_hooks = sys.get_asyncgen_hooks()
-        self._old_wakeup_fd = self._watch_signals()
+        self._watch_signals()
         self._thread_id = threading.get_ident()
         sys.set_asyncgen_hooks(
             firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
@@ -94,21 +94,7 @@ class Loop(_asioloop.LoopCore, DatagramMethods, NameMethods, TlsLoop, asyncio.Se
         events._set_running_loop(None)
         self._set_coroutine_origin_tracking(False)
         sys.set_asyncgen_hooks(*self._old_agen_hooks)
-        self._unwatch_signals(self._old_wakeup_fd)
-
-    def _watch_signals(self) -> int | None:
-        """Let signals end a blocking wait: the interpreter writes each one to our wake-up descriptor.
-
-        Without it, Ctrl-C would be seen only after the next event. In the main thread alone, as CPython demands.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            return None
-        return signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
-
-    def _unwatch_signals(self, previous: int | None) -> None:
-        # add_signal_handler() needs the descriptor also while the loop does not run: keep ours then.
-        if previous is not None and not self._signal_handlers:
-            signal.set_wakeup_fd(previous)
+        self._unwatch_signals()
 
     def close(self) -> None:
         """Close the loop: callbacks that are due are dropped (asyncio.loop.close)."""

@@ -146,6 +146,7 @@ bool LoopCore::run(bool once) {
     while (ok) {
         if (ready_.empty() && !stopping_) {
             wait();
+            ok = check_signals();
         } else {
             // Callbacks are due, but answers go out and I/O is looked at once a turn all the same.
             if (hook_) hook_->end_turn();
@@ -194,6 +195,13 @@ void LoopCore::wait_for_io() {
         lone_waits_ = io_->poll() > 0 ? 0 : lone_waits_ + 1;
     else
         ++lone_waits_;
+}
+
+bool LoopCore::check_signals() {
+    // Here and not in the callback that the wake-up leads to: what a handler raises ends run_forever(), as in
+    // asyncio, whose select() it comes out of.
+    if (hook_) hook_->settle();
+    return PyErr_CheckSignals() == 0;
 }
 
 bool LoopCore::breathe() {

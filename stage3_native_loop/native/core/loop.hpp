@@ -206,6 +206,7 @@ class LoopCore {
     void wait();
     void wait_for_io();
     bool breathe();
+    bool check_signals();
     void arm_timer();
     void expire_timers();
     bool run_ready();
