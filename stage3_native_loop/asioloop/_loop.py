@@ -22,6 +22,7 @@ import _asioloop
 
 from ._datagrams import DatagramMethods
 from ._names import NameMethods
+from ._processes import Processes
 from ._signals import Signals
 from ._streams import StreamTransport
 from ._tls import TlsLoop
@@ -51,7 +52,7 @@ class _Watched:
         """Nothing is open here."""
 
 
-class Loop(Signals, _asioloop.LoopCore, DatagramMethods, NameMethods, TlsLoop, asyncio.SelectorEventLoop):  # type: ignore[misc]
+class Loop(Signals, Processes, _asioloop.LoopCore, DatagramMethods, NameMethods, TlsLoop, asyncio.SelectorEventLoop):  # type: ignore[misc]
     """An asyncio event loop whose turn is Asio's.
 
     Threads: as every asyncio loop, only call_soon_threadsafe() may be called from another thread than the loop's.
