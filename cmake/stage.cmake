@@ -1,37 +1,17 @@
 # What every CMakeLists.txt of this tree starts from: the top one and each stage's, which can be the top one too.
 include_guard(GLOBAL)
 get_filename_component(ASIOSERVE_ROOT ${CMAKE_CURRENT_LIST_DIR} DIRECTORY)
-set(ASIOSERVE_VERSION 0.1.0)
+include(${CMAKE_CURRENT_LIST_DIR}/version.cmake)
 
-set(CMAKE_CXX_STANDARD 20)
-set(CMAKE_CXX_STANDARD_REQUIRED ON)
-set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-set(CMAKE_CXX_VISIBILITY_PRESET hidden)
-set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
-if(NOT CMAKE_BUILD_TYPE)
-    set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
-endif()
-find_program(CCACHE ccache)
-if(CCACHE)
-    set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
-endif()
+include(${CMAKE_CURRENT_LIST_DIR}/compile.cmake)
 enable_testing()
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
 include(${CMAKE_CURRENT_LIST_DIR}/warnings.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/sanitizers.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/deps.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/python_package.cmake)
 include(GoogleTest)
-
-# asioserve_library(NAME sources...): a static library of ours, includes from the root of the tree.
-function(asioserve_library name)
-    add_library(${name} STATIC ${ARGN})
-    target_include_directories(${name} PUBLIC ${ASIOSERVE_ROOT})
-    target_link_libraries(${name} PRIVATE asioserve_warnings)
-endfunction()
 
 # asioserve_program(NAME sources...): a program of ours.
 function(asioserve_program name)

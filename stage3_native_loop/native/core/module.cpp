@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "stage3_native_loop/native/core/build_id.hpp"
 #include "stage3_native_loop/native/core/safe_handle.hpp"
 #include "stage3_native_loop/native/interop/foreign.hpp"
 #include "stage3_native_loop/native/net/datagram.hpp"
@@ -53,6 +54,7 @@ int exec(PyObject* module) {
     s.datagram_type = Ref::steal(make_datagram_type(module));
     if (!s.datagram_type || PyModule_AddObjectRef(module, "DatagramTransport", s.datagram_type.get()) < 0)
         return -1;
+    if (PyModule_AddStringConstant(module, "build_id", kBuildId) < 0) return -1;
     if (PyModule_AddObjectRef(module, "StreamTransport", s.stream_type.get()) < 0) return -1;
     Ref api = Ref::steal(make_foreign_api());
     if (!api || PyModule_AddObjectRef(module, "api", api.get()) < 0) return -1;

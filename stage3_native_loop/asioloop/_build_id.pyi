@@ -1,0 +1,2 @@
+BUILD_ID: str
+VERSION: str
