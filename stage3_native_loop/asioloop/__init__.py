@@ -9,13 +9,17 @@ The loop is also what the stage-3 server runs its handlers on.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._build import VERSION as __version__  # first: it says so when module and package do not belong together
 from ._loop import Loop
 
-__all__ = ["Loop", "get_include", "new_event_loop", "run"]
+if TYPE_CHECKING:
+    from ._policy import EventLoopPolicy, install
+
+__all__ = ["EventLoopPolicy", "Loop", "__version__", "get_include", "install", "new_event_loop", "run"]
 
 _T = TypeVar("_T")
 
@@ -33,4 +37,17 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
 
 def get_include() -> str:
     """The folder of asioloop.h, for extension modules that use the loop."""
-    return str(Path(__file__).with_name("include"))
+    return os.path.join(os.path.dirname(__file__), "include")
+
+
+def __getattr__(name: str) -> Any:
+    # Policies are on their way out (deprecated in 3.14): only who asks for one makes the class.
+    if name in ("EventLoopPolicy", "install"):
+        from . import _policy
+
+        return getattr(_policy, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

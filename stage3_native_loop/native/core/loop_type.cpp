@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <new>
 
+#include "stage3_native_loop/native/core/arguments.hpp"
 #include "stage3_native_loop/native/core/module.hpp"
 
 namespace asioloop {
@@ -71,11 +72,6 @@ struct Call {
 
     bool parse(const char* name, ModuleState& module, PyObject* const* values, Py_ssize_t n, Py_ssize_t skip,
                PyObject* names) {
-        if (n < skip) {
-            PyErr_Format(PyExc_TypeError, "%s() missing %zd required positional argument%s", name, skip - n,
-                         skip - n == 1 ? "" : "s");
-            return false;
-        }
         for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); ++i) {
             if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, i), "context") != 0) {
                 PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", name,
@@ -96,6 +92,10 @@ struct Call {
     }
 };
 
+constexpr const char* kSoon[] = {"callback"};
+constexpr const char* kLater[] = {"delay", "callback"};
+constexpr const char* kAt[] = {"when", "callback"};
+
 /// In debug mode asyncio checks more and remembers where a handle was made; that part is Python's.
 bool debug_check(PyObject* self, PyObject* callback, const char* method, bool check_thread) {
     if (!core(self).debug) return true;
@@ -115,6 +115,7 @@ PyObject* with_traceback(PyObject* self, PyObject* handle) {
 }
 
 PyObject* call_soon(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
+    if (n < 1) return call_by_position(&call_soon, "call_soon", kSoon, self, values, n, names);
     Call call;
     if (!call.parse("call_soon", *state_of(Py_TYPE(self)), values, n, 1, names)) return nullptr;
     if (!debug_check(self, values[0], "call_soon", true)) return nullptr;
@@ -122,6 +123,8 @@ PyObject* call_soon(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObj
 }
 
 PyObject* call_soon_threadsafe(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
+    if (n < 1)
+        return call_by_position(&call_soon_threadsafe, "call_soon_threadsafe", kSoon, self, values, n, names);
     Call call;
     if (!call.parse("call_soon_threadsafe", *state_of(Py_TYPE(self)), values, n, 1, names)) return nullptr;
     if (!debug_check(self, values[0], "call_soon_threadsafe", false)) return nullptr;
@@ -144,10 +147,12 @@ PyObject* call_timer(PyObject* self, const char* name, bool later, PyObject* con
 }
 
 PyObject* call_later(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
+    if (n < 2) return call_by_position(&call_later, "call_later", kLater, self, values, n, names);
     return call_timer(self, "call_later", true, values, n, names);
 }
 
 PyObject* call_at(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
+    if (n < 2) return call_by_position(&call_at, "call_at", kAt, self, values, n, names);
     return call_timer(self, "call_at", false, values, n, names);
 }
 
@@ -321,29 +326,33 @@ PyCFunction as_method(F f) {
 
 PyMethodDef methods[] = {
     {"call_soon", as_method(&call_soon), METH_FASTCALL | METH_KEYWORDS,
-     "call_soon(callback, *args, context=None)\n--\n\nRun the callback in the next turn of the loop. Loop's "
+     "call_soon($self, callback, *args, context=None)\n--\n\nRun the callback in the next turn of the loop. "
+     "Loop's "
      "thread only."},
     {"call_soon_threadsafe", as_method(&call_soon_threadsafe), METH_FASTCALL | METH_KEYWORDS,
-     "call_soon_threadsafe(callback, *args, context=None)\n--\n\nLike call_soon, from any thread; one "
+     "call_soon_threadsafe($self, callback, *args, context=None)\n--\n\nLike call_soon, from any thread; one "
      "wake-up however many calls."},
     {"call_later", as_method(&call_later), METH_FASTCALL | METH_KEYWORDS,
-     "call_later(delay, callback, *args, context=None)\n--\n\nRun the callback after delay seconds, never "
+     "call_later($self, delay, callback, *args, context=None)\n--\n\nRun the callback after delay seconds, "
+     "never "
      "early."},
     {"call_at", as_method(&call_at), METH_FASTCALL | METH_KEYWORDS,
-     "call_at(when, callback, *args, context=None)\n--\n\nRun the callback at `when` on the loop's clock "
+     "call_at($self, when, callback, *args, context=None)\n--\n\nRun the callback at `when` on the loop's "
+     "clock "
      "(time())."},
     {"time", &loop_time, METH_NOARGS,
-     "time()\n--\n\nSeconds on the loop's clock, which is time.monotonic()'s."},
-    {"stop", &stop, METH_NOARGS, "stop()\n--\n\nEnd run_forever() after the turn under way."},
-    {"get_debug", &get_debug, METH_NOARGS, "get_debug()\n--\n\nTrue in debug mode."},
+     "time($self)\n--\n\nSeconds on the loop's clock, which is time.monotonic()'s."},
+    {"stop", &stop, METH_NOARGS, "stop($self)\n--\n\nEnd run_forever() after the turn under way."},
+    {"get_debug", &get_debug, METH_NOARGS, "get_debug($self)\n--\n\nTrue in debug mode."},
     {"io_context", &io_context, METH_NOARGS,
-     "io_context()\n--\n\nA capsule with the asio::io_context* that the loop is, which lives as long as the "
+     "io_context($self)\n--\n\nA capsule with the asio::io_context* that the loop is, which lives as long as "
+     "the "
      "capsule.\n\nIts name is '_asioloop.io_context'. For C++ that links the same copy of Asio."},
     {"_timer_handle_cancelled", &timer_cancelled, METH_O, "asyncio.TimerHandle.cancel() calls this."},
     {"_run_core", &run_core, METH_NOARGS, "Turn until stop()."},
     {"_run_once", &run_once, METH_NOARGS, "One turn, for a loop class with a run_forever() of its own."},
     {"_watched", &watched, METH_O,
-     "_watched(file) -> (reader, writer)\n--\n\nThe handles that wait for a file; None for none."},
+     "_watched(file) -> (reader, writer): the handles that wait for a file; None for none."},
     {"_set_core_debug", &set_core_debug, METH_VARARGS, "(debug, slow_callback_duration)"},
     {"_set_core_task_factory", &set_core_task_factory, METH_O, "(in_use)"},
     {"_close_core", &close_core, METH_NOARGS, "Forget all callbacks, timers and descriptors."},

@@ -42,9 +42,10 @@ PyObject* cancelled(PyObject* self, PyObject*) {
 
 PyMethodDef methods[] = {
     {"cancel", &cancel, METH_NOARGS,
-     "cancel()\n--\n\nKeep the callback from running. While it runs, another thread waits for its end."},
+     "cancel($self)\n--\n\nKeep the callback from running. While it runs, another thread waits for its end."},
     {"cancelled", &cancelled, METH_NOARGS,
-     "cancelled()\n--\n\nTrue after cancel(). While the callback runs, another thread waits for its end."},
+     "cancelled($self)\n--\n\nTrue after cancel(). While the callback runs, another thread waits for its "
+     "end."},
     {nullptr, nullptr, 0, nullptr},
 };
 
