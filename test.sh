@@ -14,6 +14,7 @@
 #   equivalence  the black-box suite: three servers and the switch, release build
 #   switch       the supervisor, release build
 #   loop         the event loop by itself, asyncio's own as the oracle, release build
+#   package      the wheel and the sdist of asioloop, built and installed into fresh virtual environments; stubtest
 #   conformance  CPython's own tests of asyncio on that loop (docs/guides/conformance.md), release build
 #   stage_alone  each stage configured, built and smoked by itself
 #   fuzz         libFuzzer on the connection and on the parser alone, 60 s together (FUZZ_SECONDS)
@@ -26,15 +27,15 @@
 # PYTEST_ARGS, CTEST_ARGS are added to those commands.
 source "$(dirname "$0")/scripts/setup.sh"
 
-ALL=(lint common threads python loop conformance equivalence switch stage_alone fuzz)
+ALL=(lint common threads python loop package conformance equivalence switch stage_alone fuzz)
 MORE=(equivalence_asan equivalence_tsan switch_asan soak debug clang coverage)
 # What does not depend on the Python is shown by the first one.
-OTHER_PYTHONS=(common threads loop conformance equivalence switch)
+OTHER_PYTHONS=(common threads loop package conformance equivalence switch)
 suites=() full="" everywhere="" python=()
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help)
-            sed -n '2,28s/^# \{0,1\}//p' "$0"
+            sed -n '2,29s/^# \{0,1\}//p' "$0"
             exit 0
             ;;
         --full) full=1 everywhere=1 ;;
@@ -147,6 +148,10 @@ suite_switch() {
 suite_loop() {
     build "${1:-release}" "${PROGRAMS[@]}"
     ASIOSERVE_EXT_DIR=$BUILD_DIR/ext run_pytest tests/loop
+}
+suite_package() {
+    build release asioloop_module
+    ASIOSERVE_EXT_DIR=$BUILD_DIR/ext ASIOSERVE_PACKAGE_DIR=$ROOT/build/package-$TAG run_pytest tests/package
 }
 suite_conformance() {
     setup_packages conformance

@@ -28,7 +28,7 @@ from rules import ROOT, files, text_of
 pytestmark = pytest.mark.timeout(300)
 
 #: Programs that are not ours; what their flags mean is not for this test.
-FOREIGN = {"cmake", "ctest", "curl", "doxygen", "kill"}
+FOREIGN = {"apt-get", "cmake", "ctest", "curl", "doxygen", "kill", "pip"}
 SERVERS = {"asioserve", "stage1_server", "stage2_server", "stage3_server"}
 
 
