@@ -18,11 +18,6 @@ constexpr double kLongestWait = 24 * 3600;
 // After kLoneWaits waits in a row that have found one event each, only every kAskAgain-th is asked for more.
 constexpr unsigned kLoneWaits = 8, kAskAgain = 16;
 
-bool closed_error() {
-    PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
-    return false;
-}
-
 }  // namespace
 
 LoopCore::LoopCore(const ModuleState& module, PyObject* self, asio::io_context* io)
@@ -157,6 +152,7 @@ bool LoopCore::run(bool once) {
         expire_timers();
         ok = run_ready();
         if (ok && hook_) hook_->run_deferred();
+        if (ok && forked_) ok = closed_error();
         if (stopping_ || once) break;
     }
     // Settled last: the end of the turn may start requests, and the running loop is about to be nobody's.
@@ -258,6 +254,7 @@ bool LoopCore::run_ready() {
         in_callback_ = false;
         if (r.watch) watches_.ran(*r.watch, r.write);
         if (!ok) return false;
+        if (forked_) return closed_error();
     }
     return true;
 }
@@ -312,8 +309,9 @@ bool LoopCore::report(PyObject* handle) {
 }
 
 void LoopCore::close() {
-    if (closed_) return;
+    if (!life_) return;
     closed_ = true;
+    if (orphaned_) return;
     clear_references();
     timer_.reset();
     life_->close();
@@ -330,6 +328,7 @@ int LoopCore::traverse(visitproc visit, void* arg) {
 }
 
 void LoopCore::clear_references() {
+    if (orphaned_) return;
     while (!ready_.empty()) {
         Ready r = ready_.pop();
         drop(r.handle);

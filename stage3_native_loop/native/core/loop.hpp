@@ -133,8 +133,21 @@ class LoopCore {
     bool stopping() const noexcept { return stopping_; }
     /// Forgets every callback, timer and descriptor. GIL held, not running.
     void close();
-    /// close() was called.
+    /// close() was called, or this is a forked child: the loop takes nothing any more.
     bool closed() const noexcept { return closed_; }
+    /// Sets the RuntimeError that says why. Returns false.
+    bool closed_error() const;
+
+    // --- in a forked child (fork.cpp)
+    // -----------------------------------------------------------------------
+    /// From now on the loop, which is the parent's, refuses to do anything, and nothing that is let go of
+    /// reaches the parent's descriptors. By os.fork(), in the child. GIL held.
+    void forked();
+    /// Whether forked() was called.
+    bool is_parents() const noexcept { return forked_; }
+    /// Whether it was forked while another thread, which is not here, ran it: then nobody knows what state
+    /// Asio is in, its locks too, and nothing may call it again, not even to free it.
+    bool orphaned() const noexcept { return orphaned_; }
     /// run() is on the stack of some thread.
     bool running() const noexcept { return running_; }
 
@@ -231,6 +244,8 @@ class LoopCore {
     Datagrams datagrams_;
     bool stopping_ = false;
     bool closed_ = false;
+    bool forked_ = false;
+    bool orphaned_ = false;
     PyObject* running_handle_ = nullptr;  // borrowed from run_ready()
     int waiting_ = 0;                     // threads in wait_for()
     std::atomic<bool> blocked_{false};    // read by other threads under the GIL, kept while it is not held

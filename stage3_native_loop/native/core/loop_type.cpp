@@ -60,7 +60,7 @@ void loop_dealloc(PyObject* self) {
     PyTypeObject* type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     loop_clear(self);
-    if (reinterpret_cast<LoopObject*>(self)->constructed) core(self).~LoopCore();
+    if (reinterpret_cast<LoopObject*>(self)->constructed && !core(self).orphaned()) core(self).~LoopCore();
     type->tp_free(self);
     asioserve::py::drop(reinterpret_cast<PyObject*>(type));
 }
@@ -211,12 +211,22 @@ PyObject* close_core(PyObject* self, PyObject*) {
     return new_reference(Py_None);
 }
 
+PyObject* forked(PyObject* self, PyObject*) {
+    core(self).forked();
+    return new_reference(Py_None);
+}
+
+PyObject* check_open(PyObject* self, PyObject*) {
+    if (core(self).closed()) return core(self).closed_error(), nullptr;
+    return new_reference(Py_None);
+}
+
 void let_go_of_life(PyObject* capsule) {
     delete static_cast<std::shared_ptr<LoopLife>*>(PyCapsule_GetContext(capsule));
 }
 
 PyObject* io_context(PyObject* self, PyObject*) {
-    if (core(self).closed()) return PyErr_Format(PyExc_RuntimeError, "Event loop is closed");
+    if (core(self).closed()) return core(self).closed_error(), nullptr;
     auto life = std::make_unique<std::shared_ptr<LoopLife>>(core(self).life());
     Ref capsule = Ref::steal(PyCapsule_New(&core(self).io(), kIoCapsule, let_go_of_life));
     if (!capsule || PyCapsule_SetContext(capsule.get(), life.get()) < 0) return nullptr;
@@ -275,10 +285,7 @@ PyObject* set_watch(PyObject* self, PyObject* const* values, Py_ssize_t n, bool 
     }
     const int fd = descriptor_of(values[0]);
     if (fd < 0) return nullptr;
-    if (core(self).closed()) {
-        PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
-        return nullptr;
-    }
+    if (core(self).closed()) return core(self).closed_error(), nullptr;
     ModuleState& module = *state_of(Py_TYPE(self));
     Call call;
     if (!call.parse("add_reader", module, values, n, 2, nullptr)) return nullptr;
@@ -356,6 +363,8 @@ PyMethodDef methods[] = {
     {"_set_core_debug", &set_core_debug, METH_VARARGS, "(debug, slow_callback_duration)"},
     {"_set_core_task_factory", &set_core_task_factory, METH_O, "(in_use)"},
     {"_close_core", &close_core, METH_NOARGS, "Forget all callbacks, timers and descriptors."},
+    {"_forked", &forked, METH_NOARGS, "This is a forked child, and the loop its parent's."},
+    {"_check_open", &check_open, METH_NOARGS, "RuntimeError: the loop is closed, or its parent's."},
     {"_add_callback", &add_callback, METH_O, "Queue a handle that is made already, unless it is cancelled."},
     {"_add_reader", as_method(&add_reader), METH_FASTCALL, "_add_reader(fd, callback, *args) -> Handle"},
     {"_add_writer", as_method(&add_writer), METH_FASTCALL, "_add_writer(fd, callback, *args) -> Handle"},

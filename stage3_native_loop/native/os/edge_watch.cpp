@@ -89,6 +89,7 @@ void EdgeWatch::stop(bool closed) noexcept {
     Node* node = std::exchange(node_, nullptr);
     if (!node) return;
     node->listener = nullptr;
+    if (node->loop.orphaned()) return;
     // A child shares the reactor's epoll with its parent: it must take nothing out of it.
     const bool leave = closed || !node->loop.in_own_process();
     node->reactor.deregister_descriptor(node->fd, node->data, leave);
