@@ -89,9 +89,12 @@ class Signals(LoopPart):
 
     def _watch_signals(self) -> None:
         """Let signals end a blocking wait of this run; without it, Ctrl-C would be seen only after the next event."""
-        if threading.current_thread() is threading.main_thread():
-            self._has_wakeup = True
+        if threading.current_thread() is not threading.main_thread():
+            return
+        # ValueError: the main thread of a sub-interpreter; signals are the main interpreter's.
+        with contextlib.suppress(ValueError):
             self._remember(signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False))
+            self._has_wakeup = True
 
     def _unwatch_signals(self) -> None:
         # As asyncio, with handlers the loop keeps the descriptor also while it does not run.

@@ -20,7 +20,23 @@ ModuleState& state(PyObject* module) {
     return *static_cast<ModuleState*>(PyModule_GetState(module));
 }
 
+/// Nothing here is shared by interpreters: whatever is kept, a module or a loop keeps it. Nothing is locked
+/// either: threads take turns by the GIL (Py_mod_gil below).
+bool works_in_this_interpreter() {
+#if PY_VERSION_HEX < 0x030C0000
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(
+            PyExc_ImportError,
+            "asioloop works in sub-interpreters from Python 3.12 on: before, they share asyncio's "
+            "notion of which loop is running");
+        return false;
+    }
+#endif
+    return true;
+}
+
 int exec(PyObject* module) {
+    if (!works_in_this_interpreter()) return -1;
     ModuleState& s = *new (PyModule_GetState(module)) ModuleState();
     if (!s.handles.load()) return -1;
     Ref safe = make_safe_handle_type(module);
@@ -82,7 +98,7 @@ void free_module(void* module) {
 PyModuleDef_Slot slots[] = {
     {Py_mod_exec, reinterpret_cast<void*>(&exec)},
 #if PY_VERSION_HEX >= 0x030C0000
-    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
 #if PY_VERSION_HEX >= 0x030D0000
     {Py_mod_gil, Py_MOD_GIL_USED},
