@@ -15,6 +15,7 @@
 #   switch       the supervisor, release build
 #   loop         the event loop by itself, asyncio's own as the oracle, release build
 #   package      the wheel and the sdist of asioloop, built and installed into fresh virtual environments; stubtest
+#   programs     real programs on it (uvicorn, aiohttp, websockets, redis, asyncpg, anyio, ...), asyncio as the oracle
 #   conformance  CPython's own tests of asyncio on that loop (docs/guides/conformance.md), release build
 #   stage_alone  each stage configured, built and smoked by itself
 #   fuzz         libFuzzer on the connection and on the parser alone, 60 s together (FUZZ_SECONDS)
@@ -27,15 +28,15 @@
 # PYTEST_ARGS, CTEST_ARGS are added to those commands.
 source "$(dirname "$0")/scripts/setup.sh"
 
-ALL=(lint common threads python loop package conformance equivalence switch stage_alone fuzz)
+ALL=(lint common threads python loop package programs conformance equivalence switch stage_alone fuzz)
 MORE=(equivalence_asan equivalence_tsan switch_asan soak debug clang coverage)
 # What does not depend on the Python is shown by the first one.
-OTHER_PYTHONS=(common threads loop package conformance equivalence switch)
+OTHER_PYTHONS=(common threads loop package programs conformance equivalence switch)
 suites=() full="" everywhere="" python=()
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help)
-            sed -n '2,29s/^# \{0,1\}//p' "$0"
+            sed -n '2,28s/^# \{0,1\}//p' "$0"
             exit 0
             ;;
         --full) full=1 everywhere=1 ;;
@@ -152,6 +153,13 @@ suite_loop() {
 suite_package() {
     build release asioloop_module
     ASIOSERVE_EXT_DIR=$BUILD_DIR/ext ASIOSERVE_PACKAGE_DIR=$ROOT/build/package-$TAG run_pytest tests/package
+}
+suite_programs() {
+    source tests/programs/setup.sh
+    setup_packages programs
+    setup_programs
+    build release asioloop_module
+    ASIOSERVE_EXT_DIR=$BUILD_DIR/ext interruptible "$PROGRAMS_VENV/bin/python" -m pytest ${PYTEST_ARGS:-} tests/programs
 }
 suite_conformance() {
     setup_packages conformance

@@ -49,6 +49,7 @@ packages_of() {
         bench) echo wrk strace git openssl ;;
         docs) echo doxygen graphviz ;;
         chromium) echo chromium ;;
+        programs) echo redis-tools postgresql openssl ;;  # redis-tools: see tests/programs/support/servers.py
         conformance) ;;  # CPython's own tests are part of every Python but Debian's: see setup_packages
         *) die "setup_packages: no group '$1'" ;;
     esac
