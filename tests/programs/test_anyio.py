@@ -64,12 +64,12 @@ def test_cancel_scopes_and_groups(run: Run) -> None:
 
 
 def test_threads_call_back(run: Run) -> None:
-    async def main() -> int:
+    async def main() -> Any:
         async def add(a: int, b: int) -> int:
             await anyio.lowlevel.checkpoint()
             return a + b
 
-        def in_a_thread() -> int:
+        def in_a_thread() -> Any:
             return anyio.from_thread.run(add, anyio.from_thread.run_sync(int, "1"), 2)
 
         return await anyio.to_thread.run_sync(in_a_thread)

@@ -12,6 +12,22 @@ import pytest
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
 
+class Handlers:
+    """What serves: each connection ends when its client has hung up, and that is waited for."""
+
+    def __init__(self) -> None:
+        self.running: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self.running.add(task)
+        await _serve(reader, writer)
+
+    async def ended(self) -> None:
+        await asyncio.wait_for(asyncio.gather(*self.running), 20)
+
+
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answers each request with its own body; never to /never; hangs up on /cut."""
     try:
@@ -52,7 +68,8 @@ def test_requests_time_limits_and_hang_ups(
     runner: asyncio.Runner, contexts: Contexts | tuple[None, None]
 ) -> None:
     async def main() -> None:
-        async with await asyncio.start_server(_serve, "127.0.0.1", 0, ssl=contexts[0]) as server:
+        handlers = Handlers()
+        async with await asyncio.start_server(handlers, "127.0.0.1", 0, ssl=contexts[0]) as server:
             async for client in _client(server.sockets[0].getsockname()[1], contexts):
                 async with asyncio.TaskGroup() as group:
                     asked = [
@@ -66,6 +83,7 @@ def test_requests_time_limits_and_hang_ups(
                 with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
                     await client.get("/cut")
                 assert (await client.post("/", content=b"still here")).content == b"still here"
+            await handlers.ended()
 
     runner.run(main())
 
