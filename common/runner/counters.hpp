@@ -22,6 +22,10 @@ class Counter {
     void add(std::uint64_t n = 1) noexcept {
         value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
     }
+    /// For a maximum in place of a total. By its one writer.
+    void raise_to(std::uint64_t n) noexcept {
+        if (n > get()) value_.store(n, std::memory_order_relaxed);
+    }
     /// The total so far. Any thread.
     std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
 

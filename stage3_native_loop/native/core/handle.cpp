@@ -27,6 +27,11 @@ bool HandleClass::load() {
     timer_ = Ref::steal(PyObject_GetAttrString(events.get(), "TimerHandle"));
     if (!handle_ || !timer_) return false;
     PyObject* h = handle_.get();
+    weak_ = reinterpret_cast<PyTypeObject*>(h)->tp_weaklistoffset;
+    if (weak_ == 0) {
+        PyErr_SetString(PyExc_ImportError, "asyncio's handle cannot be referred to weakly");
+        return false;
+    }
     return offset_of(h, "_callback", callback_) && offset_of(h, "_args", args_) &&
            offset_of(h, "_cancelled", cancelled_) && offset_of(h, "_loop", loop_) &&
            offset_of(h, "_source_traceback", traceback_) && offset_of(h, "_repr", repr_) &&
@@ -34,40 +39,24 @@ bool HandleClass::load() {
            offset_of(timer_.get(), "_scheduled", scheduled_);
 }
 
-bool HandleClass::fill(PyObject* h, PyObject* loop, PyObject* callback, PyObject* args,
-                       PyObject* context) const {
-    slot(h, context_) = context ? new_reference(context) : PyContext_CopyCurrent();
-    slot(h, callback_) = new_reference(callback);
-    slot(h, args_) = new_reference(args);
-    slot(h, cancelled_) = new_reference(Py_False);
-    slot(h, loop_) = new_reference(loop);
-    slot(h, traceback_) = new_reference(Py_None);
-    slot(h, repr_) = new_reference(Py_None);
-    return slot(h, context_) != nullptr;
-}
-
-Ref HandleClass::make_of(PyObject* type, PyObject* loop, PyObject* callback, PyObject* args,
-                         PyObject* context) const {
+PyObject* HandleClass::allocate(PyObject* type) const {
     Ref h = Ref::steal(PyType_GenericAlloc(reinterpret_cast<PyTypeObject*>(type), 0));
-    if (!h || !fill(h.get(), loop, callback, args, context)) return {};
-    return h;
+    if (!h) return nullptr;
+    slot(h.get(), cancelled_) = new_reference(Py_False);
+    slot(h.get(), traceback_) = new_reference(Py_None);
+    slot(h.get(), repr_) = new_reference(Py_None);
+    return h.release();
 }
 
 Ref HandleClass::make(PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const {
-    return make_of(handle_.get(), loop, callback, args, context);
-}
-
-Ref HandleClass::make_safe(PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const {
-    return make_of(safe_.get(), loop, callback, args, context);
+    Ref variables = context ? Ref::borrow(context) : Ref::steal(PyContext_CopyCurrent());
+    Ref h = variables ? Ref::steal(allocate(handle_.get())) : Ref();
+    if (h) fill(h.get(), loop, callback, Ref::borrow(args), std::move(variables));
+    return h;
 }
 
 void HandleClass::use_for_threads(Ref type) {
     safe_ = type.get() == Py_None ? handle_ : std::move(type);
-}
-
-void HandleClass::put(PyObject* o, Py_ssize_t offset, Ref value) {
-    // Let go of last: its end may run code that looks at the handle.
-    [[maybe_unused]] const Ref old = Ref::steal(std::exchange(slot(o, offset), value.release()));
 }
 
 void HandleClass::mark_cancelled(PyObject* handle) const {
@@ -78,16 +67,6 @@ void HandleClass::forget(PyObject* handle, Ref text) const {
     if (text) put(handle, repr_, std::move(text));
     put(handle, callback_, Ref::borrow(Py_None));
     put(handle, args_, Ref::borrow(Py_None));
-}
-
-Ref HandleClass::make_timer(PyObject* loop, double when, PyObject* callback, PyObject* args,
-                            PyObject* context) const {
-    Ref h = Ref::steal(PyType_GenericAlloc(reinterpret_cast<PyTypeObject*>(timer_.get()), 0));
-    if (!h || !fill(h.get(), loop, callback, args, context)) return {};
-    slot(h.get(), scheduled_) = new_reference(Py_False);
-    slot(h.get(), when_) = PyFloat_FromDouble(when);
-    if (!slot(h.get(), when_)) return {};
-    return h;
 }
 
 void HandleClass::set_scheduled(PyObject* timer, bool on) const {

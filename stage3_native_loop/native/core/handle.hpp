@@ -4,6 +4,8 @@
 // expects. Their fields are __slots__, whose offsets the class itself tells. GIL: held everywhere.
 #pragma once
 
+#include <utility>
+
 #include "common/python/ref.hpp"
 
 namespace asioloop {
@@ -16,13 +18,48 @@ class HandleClass {
 
     /// A new asyncio.Handle. `args` is a tuple; `context` null takes a copy of the current one.
     asioserve::py::Ref make(PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const;
-    /// The same for call_soon_threadsafe: of the type that use_for_threads() was given.
-    asioserve::py::Ref make_safe(PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const;
-    /// A subclass of asyncio.Handle, or None: the class itself.
+    /// Of which type call_soon_threadsafe's are: a subclass of asyncio.Handle, or None: the class itself.
     void use_for_threads(asioserve::py::Ref type);
-    /// A new asyncio.TimerHandle that is not scheduled yet.
-    asioserve::py::Ref make_timer(PyObject* loop, double when, PyObject* callback, PyObject* args,
-                                  PyObject* context) const;
+    /// Of which type timers are: a subclass of asyncio.TimerHandle.
+    void use_for_timers(asioserve::py::Ref type) { timer_ = std::move(type); }
+
+    /// What a handle lets go of when it is done: all that may run code when it goes.
+    struct Fields {
+        /// Each may be null.
+        asioserve::py::Ref callback, args, context, loop, when;
+    };
+    /// A handle with nothing in it but what is the same for all. Null with an exception set.
+    PyObject* allocate(PyObject* type) const;
+    /// Puts one that empty() has taken out back, for later.
+    void keep_context(PyObject* handle, asioserve::py::Ref context) const {
+        slot(handle, context_) = context.release();
+    }
+    /// Fills one that is empty(), but for a context that is kept.
+    void fill(PyObject* handle, PyObject* loop, PyObject* callback, asioserve::py::Ref args,
+              asioserve::py::Ref context) const {
+        put(handle, context_, std::move(context));
+        slot(handle, callback_) = asioserve::py::new_reference(callback);
+        slot(handle, args_) = args.release();
+        slot(handle, loop_) = asioserve::py::new_reference(loop);
+    }
+    /// The same for what a timer has besides.
+    void fill_timer(PyObject* timer, asioserve::py::Ref when) const {
+        slot(timer, when_) = when.release();
+        put(timer, scheduled_, asioserve::py::Ref::borrow(Py_True));
+    }
+    /// Takes out what fill() puts in, and makes the rest as allocate() leaves it. The handle is nobody
+    /// else's.
+    Fields empty(PyObject* handle) const {
+        Fields gone{
+            take(handle, callback_), take(handle, args_), take(handle, context_), take(handle, loop_), {}};
+        if (cancelled(handle)) put(handle, cancelled_, asioserve::py::Ref::borrow(Py_False));
+        if (slot(handle, traceback_) != Py_None) put(handle, traceback_, asioserve::py::Ref::borrow(Py_None));
+        if (slot(handle, repr_) != Py_None) put(handle, repr_, asioserve::py::Ref::borrow(Py_None));
+        if (reinterpret_cast<PyObject*>(Py_TYPE(handle)) == timer_.get()) gone.when = take(handle, when_);
+        return gone;
+    }
+    /// Whether somebody has a weak reference to it.
+    bool weakly_referenced(PyObject* handle) const noexcept { return slot(handle, weak_) != nullptr; }
 
     /// Whether cancel() was called.
     bool cancelled(PyObject* handle) const noexcept { return slot(handle, cancelled_) == Py_True; }
@@ -46,21 +83,31 @@ class HandleClass {
     bool is_timer(PyObject* handle) const noexcept;
     /// asyncio.Handle. Borrowed.
     PyObject* handle_type() const noexcept { return handle_.get(); }
+    /// See use_for_timers(). Borrowed.
+    PyObject* timer_type() const noexcept { return timer_.get(); }
+    /// See use_for_threads(). Borrowed.
+    PyObject* safe_type() const noexcept { return safe_.get(); }
+    /// Whether it is a timer that has neither run nor been swept out.
+    bool scheduled(PyObject* timer) const noexcept { return slot(timer, scheduled_) == Py_True; }
 
   private:
     static PyObject*& slot(PyObject* o, Py_ssize_t offset) noexcept {
         return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(o) + offset);
     }
-    static void put(PyObject* o, Py_ssize_t offset, asioserve::py::Ref value);
-    asioserve::py::Ref make_of(PyObject* type, PyObject* loop, PyObject* callback, PyObject* args,
-                               PyObject* context) const;
-    bool fill(PyObject* h, PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const;
+    static void put(PyObject* o, Py_ssize_t offset, asioserve::py::Ref value) {
+        // Let go of last: its end may run code that looks at the handle.
+        [[maybe_unused]] const asioserve::py::Ref old =
+            asioserve::py::Ref::steal(std::exchange(slot(o, offset), value.release()));
+    }
+    static asioserve::py::Ref take(PyObject* o, Py_ssize_t offset) noexcept {
+        return asioserve::py::Ref::steal(std::exchange(slot(o, offset), nullptr));
+    }
 
     asioserve::py::Ref handle_;
     asioserve::py::Ref timer_;
     asioserve::py::Ref safe_;
     Py_ssize_t callback_ = 0, args_ = 0, cancelled_ = 0, loop_ = 0, traceback_ = 0, repr_ = 0, context_ = 0;
-    Py_ssize_t when_ = 0, scheduled_ = 0;
+    Py_ssize_t when_ = 0, scheduled_ = 0, weak_ = 0;
 };
 
 }  // namespace asioloop

@@ -2,7 +2,7 @@
 
 #include <asio/post.hpp>
 #include <cmath>
-#include <ctime>
+#include <limits>
 
 namespace asioloop {
 
@@ -18,6 +18,17 @@ constexpr double kLongestWait = 24 * 3600;
 // After kLoneWaits waits in a row that have found one event each, only every kAskAgain-th is asked for more.
 constexpr unsigned kLoneWaits = 8, kAskAgain = 16;
 
+// After kQuietLooks turns in a row with callbacks and without I/O, I/O is looked at only every so often: to
+// look costs as much as several callbacks. The first ones look each time, as asyncio does: a program may
+// count on what has happened to be seen a few turns later. The bound is what a packet may have to wait at
+// most, besides for the callbacks of one turn.
+constexpr unsigned kQuietLooks = 16;
+constexpr double kLookAgain = 50e-6;
+
+std::uint64_t nanoseconds() noexcept {
+    return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
 }  // namespace
 
 LoopCore::LoopCore(const ModuleState& module, PyObject* self, asio::io_context* io)
@@ -25,6 +36,8 @@ LoopCore::LoopCore(const ModuleState& module, PyObject* self, asio::io_context* 
       self_(self),
       life_(std::make_shared<LoopLife>(*this, io)),
       io_(&life_->io()),
+      clock_(self, module.native_time.get()),
+      pool_(module.handles, module.context_vars, self),
       watches_(*this, *io_),
       streams_(*this),
       datagrams_(*this),
@@ -35,35 +48,26 @@ LoopCore::~LoopCore() {
     if (life_) life_->close();
 }
 
-double LoopCore::time() noexcept {
-    timespec t{};
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
-}
-
-PyObject* LoopCore::call_soon(PyObject* callback, PyObject* args, PyObject* context) {
+PyObject* LoopCore::call_soon(PyObject* callback, Ref args, PyObject* context) {
     if (closed_) return closed_error(), nullptr;
     if (capture) {
         *std::exchange(capture, nullptr) = Ref::borrow(callback);
         return new_reference(Py_None);
     }
-    return schedule(callback, args, context);
+    return schedule(HandlePool::plain, callback, std::move(args), context);
 }
 
-PyObject* LoopCore::schedule(PyObject* callback, PyObject* args, PyObject* context) {
-    Ref h = module_.handles.make(self_, callback, args, context);
-    if (!h) return nullptr;
-    ready_.push({new_reference(h.get()), nullptr, false});
-    return h.release();
+PyObject* LoopCore::schedule(HandlePool::Kind kind, PyObject* callback, Ref args, PyObject* context) {
+    PyObject* h = pool_.make(kind, callback, std::move(args), context);
+    if (h) ready_.push({new_reference(h), nullptr, false});
+    return h;
 }
 
-PyObject* LoopCore::call_soon_threadsafe(PyObject* callback, PyObject* args, PyObject* context) {
+PyObject* LoopCore::call_soon_threadsafe(PyObject* callback, Ref args, PyObject* context) {
     if (closed_) return closed_error(), nullptr;
-    Ref h = module_.handles.make_safe(self_, callback, args, context);
-    if (!h) return nullptr;
-    ready_.push({new_reference(h.get()), nullptr, false});
-    wake();
-    return h.release();
+    PyObject* h = schedule(HandlePool::safe, callback, std::move(args), context);
+    if (h) wake();
+    return h;
 }
 
 void LoopCore::wait_for(PyObject* handle) {
@@ -88,39 +92,43 @@ void LoopCore::end_handle() {
     ended_changed_.notify_all();
 }
 
-PyObject* LoopCore::call_at(double when, PyObject* callback, PyObject* args, PyObject* context) {
+PyObject* LoopCore::call_at(Ref when, PyObject* callback, Ref args, PyObject* context) {
     if (closed_) return closed_error(), nullptr;
-    Ref h = module_.handles.make_timer(self_, when, callback, args, context);
-    if (!h) return nullptr;
-    module_.handles.set_scheduled(h.get(), true);
-    timers_.push(when, new_reference(h.get()));
-    return h.release();
+    double due = PyFloat_AS_DOUBLE(when.get());
+    // asyncio's heap finds that it is not later than now.
+    if (std::isnan(due)) due = -std::numeric_limits<double>::infinity();
+    PyObject* h = pool_.make(HandlePool::timer, callback, std::move(args), context, std::move(when));
+    if (h) timers_.push(due, new_reference(h));
+    return h;
 }
 
-void LoopCore::timer_cancelled() {
-    if (!timers_.note_cancelled()) return;
-    timers_.compact([this](PyObject* h) {
-        if (!module_.handles.cancelled(h)) return false;
-        module_.handles.set_scheduled(h, false);
-        drop(h);
-        return true;
-    });
+void LoopCore::timer_cancelled(PyObject* timer) {
+    if (!module_.handles.scheduled(timer) || !timers_.note_cancelled()) return;
+    const HandleClass& handles = module_.handles;
+    for (PyObject* h : timers_.compact([&](PyObject* t) { return handles.cancelled(t); })) {
+        handles.set_scheduled(h, false);
+        pool_.give_back(h, nullptr);
+    }
 }
 
 void LoopCore::wake() {
     if (!blocked_.load() || woken_.exchange(true)) return;
-    wake_ups_.add();
+    metrics_.wake_ups.add();
     asio::post(*io_, [] {});
 }
 
 void LoopCore::take_gil() {
+    const std::uint64_t begin = nanoseconds();
     PyEval_RestoreThread(thread_state_);
     gil_held_ = true;
-    gil_acquisitions_.add();
+    metrics_.gil_taken.add();
+    metrics_.waiting.add(begin - waiting_since_);
+    metrics_.gil_waiting.add(nanoseconds() - begin);
 }
 
 void LoopCore::release_gil() {
     if (hook_) hook_->settle();
+    waiting_since_ = nanoseconds();
     gil_held_ = false;
     PyEval_SaveThread();
 }
@@ -136,23 +144,12 @@ bool LoopCore::run(bool once) {
     thread_state_ = PyThreadState_Get();
     gil_held_ = true;
     shown_ = true;  // run_forever() has set it
+    quiet_looks_ = 0;
+    running_since_ = nanoseconds();
     running_ = true;
     bool ok = true;
     while (ok) {
-        if (ready_.empty() && !stopping_) {
-            wait();
-            ok = check_signals();
-        } else {
-            // Callbacks are due, but answers go out and I/O is looked at once a turn all the same.
-            if (hook_) hook_->end_turn();
-            io_->poll();
-            ok = breathe();
-        }
-        if (!ok) break;
-        expire_timers();
-        ok = run_ready();
-        if (ok && hook_) hook_->run_deferred();
-        if (ok && forked_) ok = closed_error();
+        ok = turn();
         if (stopping_ || once) break;
     }
     // Settled last: the end of the turn may start requests, and the running loop is about to be nobody's.
@@ -160,11 +157,25 @@ bool LoopCore::run(bool once) {
     if (hook_) hook_->settle();
     shown_ = false;  // run_forever() takes it back
     running_ = false;
+    metrics_.running.add(nanoseconds() - running_since_);
     return ok;
 }
 
-void LoopCore::wait() {
-    arm_timer();
+std::uint64_t LoopCore::running_time() const noexcept {
+    return metrics_.running.get() + (running_ ? nanoseconds() - running_since_ : 0);
+}
+
+bool LoopCore::turn() {
+    metrics_.turns.add();
+    const bool idle = ready_.empty() && !stopping_;
+    if (!(idle ? wait() && check_signals() : look_at_io()) || !expire_timers() || !run_ready()) return false;
+    if (hook_) hook_->run_deferred();
+    return !forked_ || closed_error();
+}
+
+bool LoopCore::wait() {
+    if (!arm_timer()) return false;
+    quiet_looks_ = 0;
     timer_fired_ = false;
     // Set while the GIL is still held: whoever pushes a callback next has it, and then sees that it must wake
     // us.
@@ -173,24 +184,43 @@ void LoopCore::wait() {
     release_gil();
     do {
         bool more = hook_ && hook_->end_turn();
-        if (gil_held_ || more)
+        if (gil_held_ || more) {
+            metrics_.polls.add();
             io_->poll();
-        else
+        } else {
             wait_for_io();
+        }
     } while (!gil_held_ && !woken_ && !timer_fired_);
     ensure_gil();
     blocked_ = false;
+    return true;
+}
+
+bool LoopCore::look_at_io() {
+    // Callbacks are due, but answers go out and I/O is looked at all the same.
+    if (hook_) hook_->end_turn();
+    if (quiet_looks_ >= kQuietLooks && !hook_ && !stopping_) {
+        const double now = time();
+        if (now < looked_at_ + kLookAgain) return true;
+        looked_at_ = now;
+    }
+    metrics_.polls.add();
+    quiet_looks_ = io_->poll() > 0 ? 0 : quiet_looks_ + 1;
+    return breathe();
 }
 
 void LoopCore::wait_for_io() {
+    metrics_.polls.add();
     io_->run_one();
     // To run what the wait has found besides, Asio looks at its reactor once more: a system call for nothing
     // where one event comes at a time. There it is spared; what else was found is left to the next turn,
     // which then does not block.
-    if (lone_waits_ < kLoneWaits || lone_waits_ % kAskAgain == 0)
+    if (lone_waits_ < kLoneWaits || lone_waits_ % kAskAgain == 0) {
+        metrics_.polls.add();
         lone_waits_ = io_->poll() > 0 ? 0 : lone_waits_ + 1;
-    else
+    } else {
         ++lone_waits_;
+    }
 }
 
 bool LoopCore::check_signals() {
@@ -209,10 +239,19 @@ bool LoopCore::breathe() {
     return static_cast<bool>(Ref::steal(PyObject_CallNoArgs(module_.do_nothing.get())));
 }
 
-void LoopCore::arm_timer() {
-    if (timers_.empty()) return;
-    const double when = std::min(timers_.head().when, time() + kLongestWait);
-    if (armed_for_ != 0 && armed_for_ <= when) return;
+bool LoopCore::arm_timer() {
+    if (timers_.empty()) return true;
+    double when = timers_.head().when;
+    const double now = time();
+    if (clock_.is_replaced()) {
+        // The program's clock says how long; ours, when that is. Nobody knows how the former goes on.
+        double its_now = 0;
+        if (!clock_.now(its_now)) return false;
+        when = now + (when - its_now);
+        armed_for_ = 0;
+    }
+    when = std::clamp(when, 0.0, now + kLongestWait);
+    if (armed_for_ != 0 && armed_for_ <= when) return true;
     armed_for_ = when;
     const auto ns = std::chrono::nanoseconds(static_cast<std::int64_t>(std::ceil(when * 1e9)));
     timer_->expires_at(std::chrono::steady_clock::time_point(ns));
@@ -221,38 +260,48 @@ void LoopCore::arm_timer() {
         armed_for_ = 0;
         timer_fired_ = true;
     });
+    return true;
 }
 
-void LoopCore::expire_timers() {
-    if (timers_.empty()) return;
-    const double now = time();
+bool LoopCore::expire_timers() {
+    if (timers_.empty()) return true;
+    double now = 0;
+    if (!clock_.now(now)) return false;
+    const HandleClass& handles = module_.handles;
     while (!timers_.empty() && timers_.head().when <= now) {
+        const double late = now - timers_.head().when;
         PyObject* h = timers_.pop();
-        module_.handles.set_scheduled(h, false);
-        if (module_.handles.cancelled(h)) {
+        handles.set_scheduled(h, false);
+        if (handles.cancelled(h)) {
             timers_.note_dead_popped();
-            drop(h);
+            pool_.give_back(h, nullptr);
         } else {
+            metrics_.lag.add(late);
             ready_.push({h, nullptr, false});
         }
     }
+    return true;
 }
 
 bool LoopCore::run_ready() {
     // Only what is due now: callbacks that these schedule wait for the next turn, after I/O has had a look.
     std::size_t n = ready_.size();
     if (n == 0) return true;
+    metrics_.most_ready.raise_to(n);
     if (hook_) hook_->settle();
     show_running();
+    const void* own = module_.context_vars.current();
     while (n-- > 0) {
-        Ready r = ready_.pop();
+        const Ready r = ready_.pop();
         Ref h = Ref::steal(r.handle);
         in_callback_ = true;
-        running_handle_ = h.get();
-        const bool ok = r.native ? r.native->run(r.write) : run_handle(h.get());
+        running_handle_ = r.handle;
+        const bool ok = r.native ? r.native->run(r.write) : run_handle(r.handle);
         end_handle();
         in_callback_ = false;
+        metrics_.callbacks.add();
         if (r.watch) watches_.ran(*r.watch, r.write);
+        pool_.give_back(h.release(), own);
         if (!ok) return false;
         if (forked_) return closed_error();
     }
@@ -339,6 +388,7 @@ void LoopCore::clear_references() {
         module_.handles.set_scheduled(h, false);
         drop(h);
     }
+    pool_.clear();
     watches_.close();
     streams_.close();
     datagrams_.close();

@@ -7,7 +7,9 @@
 //
 // A turn: [nothing is due] let the GIL go, end_turn() of the hook, one blocking wait · I/O that is ready ·
 // due timers · the callbacks that were due when the turn began · what the hook has put off. The GIL is taken
-// by the first who enters Python (ensure_gil) and stays held until the next blocking wait.
+// by the first who enters Python (ensure_gil) and stays held until the next blocking wait. A program that
+// keeps the ready queue busy, turn after turn, and has no I/O, has a look at I/O only now and then
+// (look_at_io).
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -22,9 +24,10 @@
 #include <optional>
 #include <thread>
 
-#include "common/runner/counters.hpp"
-#include "stage3_native_loop/native/core/handle.hpp"
+#include "stage3_native_loop/native/core/handle_pool.hpp"
 #include "stage3_native_loop/native/core/life.hpp"
+#include "stage3_native_loop/native/core/loop_clock.hpp"
+#include "stage3_native_loop/native/core/metrics.hpp"
 #include "stage3_native_loop/native/core/ready_queue.hpp"
 #include "stage3_native_loop/native/core/timer_heap.hpp"
 #include "stage3_native_loop/native/net/datagrams.hpp"
@@ -54,6 +57,8 @@ class TurnHook {
 struct ModuleState {
     /// How handles are made and read.
     HandleClass handles;
+    /// How contexts are compared.
+    ContextVars context_vars;
     /// LoopCore as a Python type.
     asioserve::py::Ref loop_type;
     /// StreamTransport as a Python type.
@@ -84,6 +89,10 @@ struct ModuleState {
     asioserve::py::Ref set_running_loop;
     /// A function in Python that does nothing.
     asioserve::py::Ref do_nothing;
+    /// "context", as a name of an argument.
+    asioserve::py::Ref context_name;
+    /// LoopCore.time.
+    asioserve::py::Ref native_time;
 };
 
 class LoopCore {
@@ -96,19 +105,23 @@ class LoopCore {
 
     // --- scheduling: GIL held
     // -------------------------------------------------------------------------------
-    /// New reference to the handle, or null with an exception set.
-    PyObject* call_soon(PyObject* callback, PyObject* args, PyObject* context);
+    /// New reference to the handle, or null with an exception set. `args` is a tuple; `context` null takes a
+    /// copy of the current one.
+    PyObject* call_soon(PyObject* callback, asioserve::py::Ref args, PyObject* context);
     /// As call_soon(), and wakes the loop if it is blocked. Any thread.
-    PyObject* call_soon_threadsafe(PyObject* callback, PyObject* args, PyObject* context);
-    /// New reference to the timer, or null with an exception set. `when` is on the clock of time().
-    PyObject* call_at(double when, PyObject* callback, PyObject* args, PyObject* context);
-    /// TimerHandle.cancel() was called: sweeps the heap when most of it is dead.
-    void timer_cancelled();
+    PyObject* call_soon_threadsafe(PyObject* callback, asioserve::py::Ref args, PyObject* context);
+    /// New reference to the timer, or null with an exception set. `when`, a float, is on the clock of time().
+    PyObject* call_at(asioserve::py::Ref when, PyObject* callback, asioserve::py::Ref args,
+                      PyObject* context);
+    /// The timer is about to be cancelled: sweeps the heap when most of it is dead.
+    void timer_cancelled(PyObject* timer);
     /// Returns when the callback of this handle is not running, unless this is its thread. GIL held, and let
     /// go while it waits; any thread.
     void wait_for(PyObject* handle);
     /// Seconds, CLOCK_MONOTONIC: the clock of time.monotonic().
-    static double time() noexcept;
+    static double time() noexcept { return LoopClock::monotonic(); }
+    /// What timers go by: time(), unless the program has a clock of its own.
+    LoopClock& clock() noexcept { return clock_; }
     /// Queues a handle (a reference is taken over) that an I/O event made due.
     void push_ready(Ready ready) { ready_.push(ready); }
     /// add_reader and add_writer.
@@ -196,9 +209,17 @@ class LoopCore {
     void wake();
 
     /// Times that the loop has taken the GIL.
-    const asioserve::Counter& gil_acquisitions() const noexcept { return gil_acquisitions_; }
+    const asioserve::Counter& gil_acquisitions() const noexcept { return metrics_.gil_taken; }
     /// System calls that woke it.
-    const asioserve::Counter& wake_ups() const noexcept { return wake_ups_; }
+    const asioserve::Counter& wake_ups() const noexcept { return metrics_.wake_ups; }
+    /// For those who count.
+    Metrics& metrics() noexcept { return metrics_; }
+    /// How many callbacks are due.
+    std::size_t ready() const noexcept { return ready_.size(); }
+    /// Nanoseconds inside run(), the run under way counted. GIL held.
+    std::uint64_t running_time() const noexcept;
+    /// What the module keeps.
+    const ModuleState& module() const noexcept { return module_; }
 
     /// asyncio's debug mode: slow callbacks are reported.
     bool debug = false;
@@ -212,16 +233,18 @@ class LoopCore {
     void clear_references();
 
   private:
-    PyObject* schedule(PyObject* callback, PyObject* args, PyObject* context);
+    PyObject* schedule(HandlePool::Kind kind, PyObject* callback, asioserve::py::Ref args, PyObject* context);
     void take_gil();
     void release_gil();
     void set_shown(bool on);
-    void wait();
+    bool turn();
+    bool wait();
     void wait_for_io();
+    bool look_at_io();
     bool breathe();
     bool check_signals();
-    void arm_timer();
-    void expire_timers();
+    bool arm_timer();
+    bool expire_timers();
     bool run_ready();
     bool run_handle(PyObject* handle);
     void end_handle();
@@ -237,6 +260,8 @@ class LoopCore {
     asio::io_context* io_;
 
     // under the GIL
+    LoopClock clock_;
+    HandlePool pool_;
     ReadyQueue ready_;
     TimerHeap<PyObject*> timers_;
     FdWatches watches_;
@@ -260,7 +285,10 @@ class LoopCore {
     std::optional<asio::steady_timer> timer_;
     double armed_for_ = 0;  // 0: not armed
     bool timer_fired_ = false;
-    unsigned lone_waits_ = 0;  // in a row, that have found one event
+    unsigned lone_waits_ = 0;   // in a row, that have found one event
+    unsigned quiet_looks_ = 0;  // in a row, of turns with callbacks, that have found no event
+    double looked_at_ = 0;      // when the last one was
+    std::uint64_t running_since_ = 0, waiting_since_ = 0;  // ns
     bool gil_held_ = true;
     bool shown_ = false;
     bool in_callback_ = false;
@@ -268,8 +296,7 @@ class LoopCore {
     std::thread::id thread_;
     PyThreadState* thread_state_ = nullptr;
     TurnHook* hook_ = nullptr;
-    asioserve::Counter gil_acquisitions_;
-    asioserve::Counter wake_ups_;  // one writer at a time: the GIL
+    Metrics metrics_;
 };
 
 /// The loop inside a Python object, or null where it is none of ours. GIL held.

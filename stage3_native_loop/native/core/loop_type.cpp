@@ -70,12 +70,13 @@ struct Call {
     Ref args;
     PyObject* context = nullptr;  // borrowed; null: none given
 
-    bool parse(const char* name, ModuleState& module, PyObject* const* values, Py_ssize_t n, Py_ssize_t skip,
-               PyObject* names) {
+    bool parse(const char* name, const ModuleState& module, PyObject* const* values, Py_ssize_t n,
+               Py_ssize_t skip, PyObject* names) {
         for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); ++i) {
-            if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, i), "context") != 0) {
-                PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", name,
-                             PyTuple_GET_ITEM(names, i));
+            PyObject* given = PyTuple_GET_ITEM(names, i);
+            if (given != module.context_name.get() &&
+                PyUnicode_CompareWithASCIIString(given, "context") != 0) {
+                PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", name, given);
                 return false;
             }
             if (values[n + i] != Py_None) context = values[n + i];
@@ -106,44 +107,53 @@ bool debug_check(PyObject* self, PyObject* callback, const char* method, bool ch
 
 PyObject* with_traceback(PyObject* self, PyObject* handle) {
     // None: the callback was captured, no handle was made.
-    if (!handle || handle == Py_None || !core(self).debug) return handle;
+    if (!core(self).debug || !handle || handle == Py_None) return handle;
     Ref h = Ref::steal(handle);
     Ref stack = Ref::steal(PyObject_CallMethod(self, "_source_traceback", nullptr));
     if (!stack) return nullptr;
-    state_of(Py_TYPE(self))->handles.set_source_traceback(h.get(), stack.get());
+    core(self).module().handles.set_source_traceback(h.get(), stack.get());
     return h.release();
 }
 
 PyObject* call_soon(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
     if (n < 1) return call_by_position(&call_soon, "call_soon", kSoon, self, values, n, names);
+    LoopCore& c = core(self);
     Call call;
-    if (!call.parse("call_soon", *state_of(Py_TYPE(self)), values, n, 1, names)) return nullptr;
+    if (!call.parse("call_soon", c.module(), values, n, 1, names)) return nullptr;
     if (!debug_check(self, values[0], "call_soon", true)) return nullptr;
-    return with_traceback(self, core(self).call_soon(values[0], call.args.get(), call.context));
+    return with_traceback(self, c.call_soon(values[0], std::move(call.args), call.context));
 }
 
 PyObject* call_soon_threadsafe(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
     if (n < 1)
         return call_by_position(&call_soon_threadsafe, "call_soon_threadsafe", kSoon, self, values, n, names);
+    LoopCore& c = core(self);
     Call call;
-    if (!call.parse("call_soon_threadsafe", *state_of(Py_TYPE(self)), values, n, 1, names)) return nullptr;
+    if (!call.parse("call_soon_threadsafe", c.module(), values, n, 1, names)) return nullptr;
     if (!debug_check(self, values[0], "call_soon_threadsafe", false)) return nullptr;
-    return with_traceback(self, core(self).call_soon_threadsafe(values[0], call.args.get(), call.context));
+    return with_traceback(self, c.call_soon_threadsafe(values[0], std::move(call.args), call.context));
 }
 
 PyObject* call_timer(PyObject* self, const char* name, bool later, PyObject* const* values, Py_ssize_t n,
                      PyObject* names) {
+    LoopCore& c = core(self);
     Call call;
-    if (!call.parse(name, *state_of(Py_TYPE(self)), values, n, 2, names)) return nullptr;
+    if (!call.parse(name, c.module(), values, n, 2, names)) return nullptr;
     if (values[0] == Py_None) {
         PyErr_SetString(PyExc_TypeError, later ? "delay must not be None" : "when cannot be None");
         return nullptr;
     }
     double when = PyFloat_AsDouble(values[0]);
     if (when == -1.0 && PyErr_Occurred()) return nullptr;
-    if (later) when += LoopCore::time();
+    if (later) {
+        double now = 0;
+        if (!c.clock().now(now)) return nullptr;
+        when += now;
+    }
     if (!debug_check(self, values[1], name, true)) return nullptr;
-    return with_traceback(self, core(self).call_at(when, values[1], call.args.get(), call.context));
+    Ref due = Ref::steal(PyFloat_FromDouble(when));
+    if (!due) return nullptr;
+    return with_traceback(self, c.call_at(std::move(due), values[1], std::move(call.args), call.context));
 }
 
 PyObject* call_later(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
@@ -160,9 +170,18 @@ PyObject* loop_time(PyObject*, PyObject*) {
     return PyFloat_FromDouble(LoopCore::time());
 }
 
-PyObject* timer_cancelled(PyObject* self, PyObject*) {
-    core(self).timer_cancelled();
+PyObject* timer_cancelled(PyObject* self, PyObject* timer) {
+    const HandleClass& handles = core(self).module().handles;
+    if (PyObject_TypeCheck(timer, reinterpret_cast<PyTypeObject*>(handles.timer_type())))
+        core(self).timer_cancelled(timer);
     return new_reference(Py_None);
+}
+
+int set_attribute(PyObject* self, PyObject* name, PyObject* value) {
+    if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;
+    if (PyUnicode_CompareWithASCIIString(name, "time") == 0)
+        core(self).clock().own_attribute(value != nullptr);
+    return 0;
 }
 
 PyObject* run_core(PyObject* self, PyObject*) {
@@ -192,11 +211,25 @@ PyObject* get_debug(PyObject* self, PyObject*) {
     return PyBool_FromLong(core(self).debug);
 }
 
-PyObject* set_core_debug(PyObject* self, PyObject* args) {
-    int on = 0;
-    if (!PyArg_ParseTuple(args, "pd", &on, &core(self).slow_callback_duration)) return nullptr;
-    core(self).debug = on != 0;
+PyObject* set_core_debug(PyObject* self, PyObject* on) {
+    const int truth = PyObject_IsTrue(on);
+    if (truth < 0) return nullptr;
+    core(self).debug = truth != 0;
     return new_reference(Py_None);
+}
+
+template <double LoopCore::*seconds>
+PyObject* get_seconds(PyObject* self, void*) {
+    return PyFloat_FromDouble(core(self).*seconds);
+}
+
+template <double LoopCore::*seconds>
+int set_seconds(PyObject* self, PyObject* value, void*) {
+    if (!value) return PyErr_SetString(PyExc_AttributeError, "it cannot be deleted"), -1;
+    const double given = PyFloat_AsDouble(value);
+    if (given == -1.0 && PyErr_Occurred()) return -1;
+    core(self).*seconds = given;
+    return 0;
 }
 
 PyObject* set_core_task_factory(PyObject* self, PyObject* on) {
@@ -359,8 +392,8 @@ PyMethodDef methods[] = {
     {"_run_core", &run_core, METH_NOARGS, "Turn until stop()."},
     {"_run_once", &run_once, METH_NOARGS, "One turn, for a loop class with a run_forever() of its own."},
     {"_watched", &watched, METH_O,
-     "_watched(file) -> (reader, writer): the handles that wait for a file; None for none."},
-    {"_set_core_debug", &set_core_debug, METH_VARARGS, "(debug, slow_callback_duration)"},
+     "_watched(file) -> (reader, writer)\n--\n\nThe handles that wait for a file; None for none."},
+    {"_set_core_debug", &set_core_debug, METH_O, "(debug)"},
     {"_set_core_task_factory", &set_core_task_factory, METH_O, "(in_use)"},
     {"_close_core", &close_core, METH_NOARGS, "Forget all callbacks, timers and descriptors."},
     {"_forked", &forked, METH_NOARGS, "This is a forked child, and the loop its parent's."},
@@ -375,6 +408,9 @@ PyMethodDef methods[] = {
 
 PyGetSetDef properties[] = {
     {"_stopping", &get_stopping, &set_stopping, "stop() was called: asyncio's own name for it.", nullptr},
+    {"slow_callback_duration", &get_seconds<&LoopCore::slow_callback_duration>,
+     &set_seconds<&LoopCore::slow_callback_duration>,
+     "Seconds from which on a callback is slow: debug mode logs it.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -385,6 +421,7 @@ PyType_Slot slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void*>(&loop_dealloc)},
     {Py_tp_traverse, reinterpret_cast<void*>(&loop_traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(&loop_clear)},
+    {Py_tp_setattro, reinterpret_cast<void*>(&set_attribute)},
     {Py_tp_methods, methods},
     {Py_tp_getset, properties},
     {0, nullptr},
@@ -402,6 +439,12 @@ PyType_Spec spec = {
 
 PyObject* make_loop_type(PyObject* module) {
     return PyType_FromModuleAndSpec(module, &spec, nullptr);
+}
+
+LoopCore* core_of(const ModuleState& module, PyObject* loop) noexcept {
+    if (!loop || !PyObject_TypeCheck(loop, reinterpret_cast<PyTypeObject*>(module.loop_type.get())))
+        return nullptr;
+    return &core(loop);
 }
 
 LoopCore* core_of(PyObject* loop) {

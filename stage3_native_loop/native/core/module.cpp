@@ -4,6 +4,7 @@
 
 #include "stage3_native_loop/native/core/build_id.hpp"
 #include "stage3_native_loop/native/core/safe_handle.hpp"
+#include "stage3_native_loop/native/core/timer_handle.hpp"
 #include "stage3_native_loop/native/interop/foreign.hpp"
 #include "stage3_native_loop/native/net/datagram.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
@@ -38,10 +39,14 @@ bool works_in_this_interpreter() {
 int exec(PyObject* module) {
     if (!works_in_this_interpreter()) return -1;
     ModuleState& s = *new (PyModule_GetState(module)) ModuleState();
-    if (!s.handles.load()) return -1;
+    if (!s.handles.load() || !s.context_vars.load()) return -1;
     Ref safe = make_safe_handle_type(module);
     if (!safe) return -1;
     s.handles.use_for_threads(std::move(safe));
+    Ref timer = make_timer_handle_type(module, s.handles);
+    if (!timer) return -1;
+    s.handles.use_for_timers(std::move(timer));
+    s.context_name = Ref::steal(PyUnicode_InternFromString("context"));
     s.empty_tuple = Ref::steal(PyTuple_New(0));
     s.empty_bytes = Ref::steal(PyBytes_FromStringAndSize(nullptr, 0));
     Ref events = Ref::steal(PyImport_ImportModule("asyncio.events"));
@@ -51,12 +56,14 @@ int exec(PyObject* module) {
     s.get_buffer = Ref::steal(PyUnicode_InternFromString("get_buffer"));
     s.buffer_updated = Ref::steal(PyUnicode_InternFromString("buffer_updated"));
     s.datagram_received = Ref::steal(PyUnicode_InternFromString("datagram_received"));
-    if (!events || !protocols || !s.empty_tuple || !s.empty_bytes || !s.minus_one || !s.data_received ||
-        !s.get_buffer || !s.buffer_updated || !s.datagram_received || !s.literals.load(module))
+    if (!events || !protocols || !s.context_name || !s.empty_tuple || !s.empty_bytes || !s.minus_one ||
+        !s.data_received || !s.get_buffer || !s.buffer_updated || !s.datagram_received ||
+        !s.literals.load(module))
         return -1;
     s.buffered_protocol = Ref::steal(PyObject_GetAttrString(protocols.get(), "BufferedProtocol"));
     s.set_running_loop = Ref::steal(PyObject_GetAttrString(events.get(), "_set_running_loop"));
     s.loop_type = Ref::steal(make_loop_type(module));
+    if (s.loop_type) s.native_time = Ref::steal(PyObject_GetAttrString(s.loop_type.get(), "time"));
     Ref names = Ref::steal(PyDict_New());
     s.stream_type = Ref::steal(make_stream_type(module));
     s.tls_type = Ref::steal(make_tls_type(module));
@@ -64,7 +71,7 @@ int exec(PyObject* module) {
     s.pending = Ref::steal(PyUnicode_InternFromString("pending"));
     if (!s.tls_type || !s.window || !s.pending) return -1;
     if (PyModule_AddObjectRef(module, "TlsProtocol", s.tls_type.get()) < 0) return -1;
-    if (!s.set_running_loop || !s.loop_type || !s.stream_type || !s.buffered_protocol || !names) return -1;
+    if (!s.set_running_loop || !s.native_time || !s.stream_type || !s.buffered_protocol || !names) return -1;
     s.do_nothing = Ref::steal(PyRun_String("lambda: None", Py_eval_input, names.get(), names.get()));
     if (!s.do_nothing) return -1;
     s.datagram_type = Ref::steal(make_datagram_type(module));
@@ -83,6 +90,8 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
     Py_VISIT(s.stream_type.get());
     Py_VISIT(s.datagram_type.get());
     Py_VISIT(s.tls_type.get());
+    Py_VISIT(s.handles.timer_type());
+    Py_VISIT(s.native_time.get());
     Py_VISIT(s.buffered_protocol.get());
     Py_VISIT(s.set_running_loop.get());
     Py_VISIT(s.do_nothing.get());

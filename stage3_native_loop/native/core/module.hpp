@@ -12,6 +12,9 @@ ModuleState* state_of(PyTypeObject* loop_type);
 /// The same by the module itself.
 ModuleState& state_of_module(PyObject* module);
 
+/// The loop inside a Python object, or null where it is none of ours: core_of() for who has the module.
+LoopCore* core_of(const ModuleState& module, PyObject* loop) noexcept;
+
 /// Makes the type LoopCore for the module. New reference, null with an exception set.
 PyObject* make_loop_type(PyObject* module);
 

@@ -53,7 +53,7 @@ bool leave_loop_by(LoopCore& core, PyObject* exception) {
     Ref callback = Ref::steal(PyCFunction_New(&def, exception));
     Ref nothing = Ref::steal(PyTuple_New(0));
     Ref handle =
-        callback && nothing ? Ref::steal(core.call_soon(callback.get(), nothing.get(), nullptr)) : Ref();
+        callback && nothing ? Ref::steal(core.call_soon(callback.get(), std::move(nothing), nullptr)) : Ref();
     if (!handle) PyErr_WriteUnraisable(exception);
     return true;
 }
