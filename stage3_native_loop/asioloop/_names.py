@@ -28,11 +28,13 @@ def _answered_here(host: Any, port: Any, flags: Any) -> bool:
 class NameMethods(asyncio.BaseEventLoop):
     """What Loop has of it."""
 
+    _debug: bool
+
     async def getaddrinfo(
         self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> list[Any]:
         """Look up a host and a port, as socket.getaddrinfo() does (asyncio.loop.getaddrinfo)."""
-        if not self.get_debug():  # which logs how long it took
+        if not self._debug:  # which logs how long it took
             found = literal_addresses(host, port, family, type, proto, flags)
             if found is not None:
                 return found

@@ -64,6 +64,25 @@ def test_answers_of_a_burst_go_to_whom_they_are_for(runner: asyncio.Runner) -> N
     runner.run(main())
 
 
+def test_answers_that_the_kernel_cannot_cut(runner: asyncio.Runner) -> None:
+    no_check = 11  # SO_NO_CHECK: without checksums it refuses to
+
+    async def main() -> None:
+        transport, protocol, address, peer = await on_loopback()
+        protocol.on_datagram = transport.sendto
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, no_check, 1)
+        with peer:
+            for number in range(10, 30):
+                peer.sendto(b"%d" % number, address)
+            await protocol.received(20)
+            await turns(2)
+            assert [peer.recv(10) for _ in range(20)] == [b"%d" % number for number in range(10, 30)]
+        assert not protocol.errors
+        await closed(transport, protocol)
+
+    runner.run(main())
+
+
 def test_a_program_that_has_the_kernel_cut_is_not_disturbed(runner: asyncio.Runner) -> None:
     segment, both = 103, b"first.second"  # UDP_SEGMENT, which module socket does not know everywhere
 
@@ -225,7 +244,7 @@ def test_with_broadcast_allowed_the_socket_is_not_connected(runner: asyncio.Runn
             transport.sendto(b"to all")
             assert peer.recv(100) == b"to all"
             with pytest.raises(ValueError, match="Invalid address"):
-                transport.sendto(b"", ("127.0.0.1", 1))
+                transport.sendto(b"x", ("127.0.0.1", 1))
             await closed(transport, protocol)
 
     runner.run(main())
@@ -451,7 +470,7 @@ def test_the_protocol_can_be_another_one_between_two_datagrams(runner: asyncio.R
     async def main() -> None:
         transport, protocol, address, peer = await on_loopback()
         second = Recorder()
-        protocol.on_datagram = lambda data, sender: transport.set_protocol(second)
+        protocol.on_datagram = lambda data, sender: transport.set_protocol(protocol=second)
         with peer:
             peer.sendto(b"1", address)
             peer.sendto(b"2", address)

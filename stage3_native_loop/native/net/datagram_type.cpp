@@ -105,7 +105,11 @@ PyObject* send_to(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObjec
     return none_if(datagram(self).send_to(values[0], n == 2 ? values[1] : Py_None));
 }
 
-PyObject* set_protocol(PyObject* self, PyObject* protocol) {
+PyObject* set_protocol(PyObject* self, PyObject* args, PyObject* named) {
+    static const char* const keywords[] = {"protocol", nullptr};
+    PyObject* protocol = nullptr;
+    if (!PyArg_ParseTupleAndKeywords(args, named, "O:set_protocol", const_cast<char**>(keywords), &protocol))
+        return nullptr;
     datagram(self).set_protocol(protocol);
     return new_reference(Py_None);
 }
@@ -155,9 +159,13 @@ PyObject* set_limits(PyObject* self, PyObject* args) {
     return none_if(PyArg_ParseTuple(args, "OO", &high, &low) && datagram(self).set_limits(high, low));
 }
 
+template <class F>
+PyCFunction as_method(F f) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
+}
+
 PyMethodDef methods[] = {
-    {"sendto", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&send_to)),
-     METH_FASTCALL | METH_KEYWORDS,
+    {"sendto", as_method(&send_to), METH_FASTCALL | METH_KEYWORDS,
      "sendto($self, data, addr=None)\n--\n\nSend a datagram, or keep it until there is room."},
     {"close", &close_datagram, METH_NOARGS,
      "close($self)\n--\n\nStop receiving; connection_lost(None) once all is sent."},
@@ -169,8 +177,8 @@ PyMethodDef methods[] = {
     {"resume_reading", &resume_reading, METH_NOARGS, "resume_reading($self)\n--\n\nReceive again."},
     {"is_reading", &is_reading, METH_NOARGS,
      "is_reading($self)\n--\n\nTrue while it is neither paused nor closing."},
-    {"set_protocol", &set_protocol, METH_O,
-     "set_protocol($self, protocol, /)\n--\n\nTell another protocol from now on."},
+    {"set_protocol", as_method(&set_protocol), METH_VARARGS | METH_KEYWORDS,
+     "set_protocol($self, protocol)\n--\n\nTell another protocol from now on."},
     {"get_protocol", &get_protocol, METH_NOARGS, "get_protocol($self)\n--\n\nThe current protocol."},
     {"get_write_buffer_size", &get_write_buffer_size, METH_NOARGS,
      "get_write_buffer_size($self)\n--\n\nBytes that are not sent yet, as asyncio counts them."},

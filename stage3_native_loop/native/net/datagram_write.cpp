@@ -117,6 +117,7 @@ bool Datagram::enqueue(PyObject* data, PyObject* name, const Address& to) {
 
 /// The kernel has no room for what is in out_: an edge will say when there is.
 bool Datagram::send_refused() {
+    if (lost_writes_ > 0) return out_.clear(), true;  // connection_lost() does not wait for it
     if (!std::exchange(refused_, true) && !wait_writable()) return false;
     keep_if_needed();
     return maybe_pause_protocol();
