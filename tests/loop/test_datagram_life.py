@@ -18,12 +18,30 @@ from datagram_peers import PATIENCE, Recorder, closed, endpoint, on_loopback
 from stream_peers import reports, turns
 
 
-async def narrow(tmp_path: Path) -> tuple[Any, Recorder, socket.socket]:
+class Counting(socket.socket):
+    """Asked by its own methods, as it is of a class of its own."""
+
+    sent = 0
+
+    def send(self, *args: Any) -> int:
+        count = super().send(*args)
+        self.sent += 1
+        return count
+
+
+async def narrow(
+    tmp_path: Path, kind: type[socket.socket] | None = None
+) -> tuple[Any, Recorder, socket.socket]:
     """A transport that is connected to a socket with room for a few datagrams."""
     there = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     there.bind(str(tmp_path / "there"))
     there.settimeout(PATIENCE)
-    transport, protocol = await endpoint(remote_addr=str(tmp_path / "there"), family=socket.AF_UNIX)
+    if kind is None:
+        transport, protocol = await endpoint(remote_addr=str(tmp_path / "there"), family=socket.AF_UNIX)
+    else:
+        here = kind(socket.AF_UNIX, socket.SOCK_DGRAM)
+        here.connect(str(tmp_path / "there"))
+        transport, protocol = await endpoint(sock=here)
     return transport, protocol, there
 
 
@@ -41,9 +59,12 @@ async def read_all(there: socket.socket, count: int) -> list[bytes]:
     return await asyncio.to_thread(lambda: [there.recv(1 << 17) for _ in range(count)])
 
 
-def test_what_finds_no_room_waits_for_it(runner: asyncio.Runner, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [None, Counting])
+def test_what_finds_no_room_waits_for_it(
+    runner: asyncio.Runner, tmp_path: Path, kind: type[socket.socket] | None
+) -> None:
     async def main() -> None:
-        transport, protocol, there = await narrow(tmp_path)
+        transport, protocol, there = await narrow(tmp_path, kind)
         sent = fill(transport)
         assert "write=<polling" in repr(transport)
         changing = bytearray(b"as it was")
@@ -56,6 +77,8 @@ def test_what_finds_no_room_waits_for_it(runner: asyncio.Runner, tmp_path: Path)
         with there:
             assert await read_all(there, len(sent)) == sent
             await turns()
+        if kind is Counting:
+            assert transport.get_extra_info("socket")._sock.sent == len(sent)
         # asyncio forgets to take the headers off again in some versions.
         if transport.__class__.__name__ == "DatagramTransport":
             assert transport.get_write_buffer_size() == 0
@@ -142,8 +165,10 @@ def test_room_of_a_receiver_it_is_not_connected_to(runner: asyncio.Runner, tmp_p
         there.settimeout(PATIENCE)
         transport, protocol = await endpoint(local_addr=str(tmp_path / "here"), family=socket.AF_UNIX)
         sent = [b"%d" % number for number in range(100)]
-        for data in sent:
-            transport.sendto(data, str(tmp_path / "there"))
+        path = str(tmp_path / "there")
+        for number, data in enumerate(sent):
+            # A path of another type is one that only module socket reads.
+            transport.sendto(data, bytearray(path.encode()) if number % 3 == 0 else path)
         assert transport.get_write_buffer_size() > 0
         with there:
             assert await read_all(there, len(sent)) == sent
@@ -360,5 +385,60 @@ def test_cycles_of_paused_transports_are_collected(runner: asyncio.Runner) -> No
             del transport, protocol
             gc.collect()
         assert died() is None
+
+    runner.run(main())
+
+
+def test_a_cycle_that_another_thread_collects(runner: asyncio.Runner) -> None:
+    """Its descriptor is closed there; the loop's reactor has to be told, and not by that thread."""
+
+    async def main() -> None:
+        for _ in range(4):
+            transport, protocol = await in_loop(asyncio.get_running_loop())
+            transport.pause_reading()
+            died = weakref.ref(transport)
+            del transport, protocol
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                await asyncio.to_thread(gc.collect)
+            assert died() is None
+        again, recorder, address, peer = await on_loopback()
+        with peer:
+            peer.sendto(b"hello", address)
+            assert await recorder.received(1) == [b"hello"]
+        await closed(again, recorder)
+
+    runner.run(main())
+
+
+def test_thousands_leave_nothing_behind(runner: asyncio.Runner) -> None:
+    async def main() -> None:
+        alive: weakref.WeakSet[Any] = weakref.WeakSet()
+        for _ in range(1000):
+            transport, protocol = await endpoint(local_addr=("127.0.0.1", 0))
+            transport.sendto(b"to itself", transport.get_extra_info("sockname"))
+            alive.add(transport)
+            transport.close()
+            await protocol.lost
+        del transport, protocol
+        gc.collect()
+        assert not alive
+
+    runner.run(main())
+
+
+def test_datagrams_without_end_leave_time_for_others(runner: asyncio.Runner) -> None:
+    async def main() -> None:
+        transport, protocol = await endpoint(local_addr=("127.0.0.1", 0))
+        address = transport.get_extra_info("sockname")
+        protocol.on_datagram = lambda data, sender: transport.sendto(data, address)
+        for number in range(100):
+            transport.sendto(b"%d" % number, address)
+        await protocol.received(100)
+        before = len(protocol.got)
+        await turns(20)
+        # A bounded share of each turn, and some of it in each.
+        assert 20 <= len(protocol.got) - before <= 21 * 16
+        await closed(transport, protocol)
 
     runner.run(main())

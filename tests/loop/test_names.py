@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import ipaddress
 import itertools
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -162,7 +162,7 @@ def test_a_getaddrinfo_in_place_of_sockets_is_asked(runner: asyncio.Runner) -> N
 def test_it_is_a_coroutine(runner: asyncio.Runner) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        assert asyncio.iscoroutinefunction(loop.getaddrinfo) or sys.version_info >= (3, 14)
+        assert inspect.iscoroutinefunction(loop.getaddrinfo)
         task = asyncio.create_task(loop.getaddrinfo("127.0.0.1", 80))
         assert await task == socket.getaddrinfo("127.0.0.1", 80)
 
