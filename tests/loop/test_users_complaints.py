@@ -116,7 +116,7 @@ def test_tls_connections_leave_nothing_behind(runner: asyncio.Runner, contexts: 
         kept: list[weakref.ref[object]] = []
         async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=contexts[0]) as server:
             port = server.sockets[0].getsockname()[1]
-            for _ in range(50):
+            for _ in range(20):
                 reader, writer = await asyncio.open_connection(
                     "127.0.0.1", port, ssl=contexts[1], server_hostname="localhost"
                 )
@@ -129,7 +129,7 @@ def test_tls_connections_leave_nothing_behind(runner: asyncio.Runner, contexts: 
         return kept
 
     kept = runner.run(main())
-    assert len(kept) == 100
+    assert len(kept) == 40
     gc.collect()
     assert [ref for ref in kept if ref() is not None] == []
 

@@ -324,7 +324,9 @@ async def foreign_tls() -> bool:
 
     loop = asyncio.get_running_loop()
     starting = asyncio.ensure_future(
-        loop.start_tls(Foreign(), asyncio.Protocol(), ssl.create_default_context(), server_hostname="x")
+        loop.start_tls(
+            Foreign(), asyncio.Protocol(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), server_hostname="x"
+        )
     )
     await asyncio.wait([starting, written], return_when=asyncio.FIRST_COMPLETED)
     if starting.done():
