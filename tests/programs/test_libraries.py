@@ -20,11 +20,9 @@ from tornado.websocket import WebSocketHandler, websocket_connect
 
 @pytest.mark.parametrize("program", ["with_twisted", "with_grpc"])
 def test_a_library_with_a_reactor_or_threads_of_its_own(program: str, loop_name: str) -> None:
-    environment = python_environment()
-    environment["PYTHONPATH"] += f":{HERE / 'support'}"
     done = subprocess.run(
         python(str(HERE / "apps" / f"{program}.py"), loop_name),
-        env=environment,
+        env=python_environment(),
         capture_output=True,
         text=True,
         timeout=PATIENCE,

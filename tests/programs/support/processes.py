@@ -113,6 +113,8 @@ def python_environment() -> dict[str, str]:
         os.environ.get("ASIOSERVE_EXT_DIR", str(ROOT / "build" / "release" / "ext")),
         str(ROOT / "stage3_native_loop"),
         str(HERE / "apps"),
+        str(HERE / "support"),
+        *filter(None, [os.environ.get("PYTHONPATH")]),
     ]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(folders), "PYTHONUNBUFFERED": "1"}
 
