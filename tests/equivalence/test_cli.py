@@ -368,6 +368,23 @@ class TestInterpreter:
         got = connect(server).get("/interpreter").json()
         assert got["prefix"] == str(tmp_path / "v")
 
+    def test_packages_of_the_same_names_are_left_alone(
+        self, start: Start, connect: Connect, tmp_path: Path
+    ) -> None:
+        """An installed asioloop or asioserve is another build's: the server brings its own."""
+        python = connect(start("forms:app")).get("/interpreter").json()["executable"]
+        v = tmp_path / "v"
+        subprocess.run([python, "-m", "venv", "--without-pip", str(v)], check=True, timeout=60)
+        (site,) = v.glob("lib/python3*/site-packages")
+        for folder in (site, tmp_path / "pythonpath"):
+            for name in ("asioloop", "asioserve", "_asioloop"):
+                (folder / name).mkdir(parents=True)
+                (folder / name / "__init__.py").write_text(f"raise SystemExit('{name} of {folder}')\n")
+        env = {"VIRTUAL_ENV": str(v), "PYTHONPATH": str(tmp_path / "pythonpath")}
+        got = connect(start("forms:app", env=env)).get("/interpreter").json()
+        assert got["prefix"] == str(v)
+        assert str(site) in got["path"]
+
     def test_one_of_another_version_is_refused(self, kind: str, tmp_path: Path) -> None:
         other = tmp_path / "v"
         (other / "bin").mkdir(parents=True)
