@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import socket
+import sys
 from asyncio import base_events, events, unix_events
 from collections.abc import Callable
 from pathlib import Path
@@ -102,7 +103,11 @@ async def instances(folder: Path) -> dict[str, tuple[object, type]]:
         "unix server": (unix, asyncio.Server),
         "stream": (stream, asyncio.Transport),
         "protocol": (protocol, asyncio.Protocol),
-        "datagram": (datagram, asyncio.DatagramTransport),
+        # Before 3.12 asyncio's own are not.
+        "datagram": (
+            datagram,
+            asyncio.DatagramTransport if sys.version_info >= (3, 12) else asyncio.BaseTransport,
+        ),
         "process": (process, asyncio.SubprocessTransport),
         "write pipe": (process.get_pipe_transport(0), asyncio.WriteTransport),
         "read pipe": (process.get_pipe_transport(1), asyncio.ReadTransport),
