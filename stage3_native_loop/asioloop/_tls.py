@@ -126,6 +126,11 @@ class TlsProtocol(_asioloop.TlsProtocol, _Protocol):  # type: ignore[misc]
         self._attach(transport)
         super().connection_made(transport)
 
+    def buffer_updated(self, nbytes: int) -> None:
+        """Something has come by another transport than ours: TLS inside of TLS."""
+        self._unseen()
+        super().buffer_updated(nbytes)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is gone, and all that was to be sent."""
         self._drop_queued()

@@ -113,11 +113,12 @@ bool Stream::read_into_buffer() {
 }
 
 bool Stream::read_for_native() {
+    constexpr std::size_t room = 64 * 1024;  // a MemoryBIO stays as large as it ever was
     char* const buffer = core_->streams().buffer();
-    const ssize_t n = receive(buffer, Streams::buffer_size);
+    const ssize_t n = receive(buffer, room);
     if (n < 0) return read_failed();
     if (n == 0) return at_eof();
-    maybe_readable_ = doubtful_ || static_cast<std::size_t>(n) == Streams::buffer_size;
+    maybe_readable_ = doubtful_ || static_cast<std::size_t>(n) == room;
     const Ref protocol = protocol_;  // which may put another in its place
     if (!native_->received(buffer, static_cast<std::size_t>(n)) &&
         !fatal("Fatal error: protocol.buffer_updated() call failed."))

@@ -15,6 +15,7 @@
 
 #include "common/python/ref.hpp"
 #include "stage3_native_loop/native/net/native_protocol.hpp"
+#include "stage3_native_loop/native/net/tls_frames.hpp"
 #include "stage3_native_loop/native/net/write_queue.hpp"
 
 namespace asioloop {
@@ -79,6 +80,8 @@ class Tls final : public NativeProtocol {
     // --- false with an exception set
     // -------------------------------------------------------------------------
     bool received(char* data, std::size_t size) override;
+    /// Something was put into the incoming BIO by somebody else.
+    void unseen() noexcept { frames_.lost(); }
     /// Decrypts and hands over what is there; what goes wrong is the connection's end.
     bool read();
     /// The transport's write().
@@ -144,6 +147,7 @@ class Tls final : public NativeProtocol {
     asioserve::py::Ref loop_, transport_, protocol_;
     Stream* stream_ = nullptr;  // inside transport_, if that is one of ours
     Functions ssl_;
+    TlsFrames frames_;
     WriteQueue queued_;
     std::size_t gathered_ = 0;  // encrypted, and not sent yet
     int reading_ = 0;           // read() is on the stack

@@ -8,17 +8,13 @@ namespace asioloop {
 
 using asioserve::py::Ref;
 
-namespace {
-constexpr std::size_t kRecord = 16 * 1024;  // the longest that TLS has
-// From here on it is decrypted straight into the bytes object: a copy costs more than a size that is too
-// large.
-constexpr std::size_t kBulk = 2 * kRecord;
-}  // namespace
-
 bool Tls::received(char* data, std::size_t size) {
     if (!core_) return true;
-    const WindowOver window(module_.window.get(), data, size);
-    if (!Ref::steal(PyObject_CallOneArg(ssl_.feed.get(), window.get()))) return false;
+    {
+        const WindowOver window(module_.window.get(), data, size);
+        if (!Ref::steal(PyObject_CallOneArg(ssl_.feed.get(), window.get()))) return false;
+    }
+    frames_.received({data, size});
     return at() == State::wrapped ? read() : call("_advance");
 }
 
@@ -43,7 +39,7 @@ bool Tls::read() {
 }
 
 bool Tls::read_all() {
-    bool more = true;
+    bool more = frames_.any();
     while (more) {
         more = false;
         if (!(buffered_ ? read_into_buffer(more) : read_data(more))) return false;
@@ -53,30 +49,13 @@ bool Tls::read_all() {
 }
 
 bool Tls::read_data(bool& more) {
-    const Py_ssize_t waiting = pending(ssl_.incoming.get());
-    if (waiting < 0) return false;
-    std::size_t room = Streams::buffer_size;
-    Ref data;
-    if (static_cast<std::size_t>(waiting) >= kBulk) {
-        // With what of a record the SSLObject has taken out already.
-        room = static_cast<std::size_t>(waiting) + kRecord;
-        data = Ref::steal(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(room)));
-        if (!data) return false;
-    }
-    char* const to = data ? PyBytes_AS_STRING(data.get()) : core_->streams().buffer();
-    const Filled filled = fill(to, room);
+    char* const to = core_->streams().buffer();
+    const Filled filled = fill(to, Streams::buffer_size);
     Ref error;
     asioserve::py::gil.assert_held();
     if (filled.end == End::failed) error = asioserve::py::take_raised();
     if (filled.size > 0) {
-        const auto size = static_cast<Py_ssize_t>(filled.size);
-        if (data) {
-            PyObject* bytes = data.release();
-            _PyBytes_Resize(&bytes, size);
-            data = Ref::steal(bytes);
-        } else {
-            data = Ref::steal(PyBytes_FromStringAndSize(to, size));
-        }
+        Ref data = Ref::steal(PyBytes_FromStringAndSize(to, static_cast<Py_ssize_t>(filled.size)));
         Ref protocol = protocol_;  // which may put another in its place
         if (!data ||
             !Ref::steal(PyObject_CallMethodOneArg(protocol.get(), module_.data_received.get(), data.get())))
@@ -127,20 +106,18 @@ bool Tls::ended(End end, Ref error, bool& more) {
 Tls::Filled Tls::fill(char* to, std::size_t room) {
     std::size_t size = 0;
     while (size < room) {
+        if (!frames_.any()) return {size, End::drained};
         const Py_ssize_t n = decrypt(to + size, room - size);
         if (n < 0) {
             if (!PyErr_ExceptionMatches(ssl_.again.get())) return {size, End::failed};
             PyErr_Clear();
+            frames_.none();
             return {size, End::drained};
         }
         if (n == 0) return {size, End::eof};
         size += static_cast<std::size_t>(n);
-        // To find out by reading would be dear: an exception. What did not fill the buffer was a whole
-        // record.
-        if (size == room) break;
-        const Py_ssize_t left = pending(ssl_.incoming.get());
-        if (left < 0) return {size, End::failed};
-        if (left == 0) return {size, End::drained};
+        // What filled the room may be a part of a record.
+        if (size < room) frames_.read_one();
     }
     return {size, End::full};
 }

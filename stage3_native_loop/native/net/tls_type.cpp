@@ -112,6 +112,10 @@ PyObject* drop_queued(PyObject* self, PyObject*) {
     tls(self).drop_queued();
     return new_reference(Py_None);
 }
+PyObject* unseen(PyObject* self, PyObject*) {
+    tls(self).unseen();
+    return new_reference(Py_None);
+}
 PyObject* do_read(PyObject* self, PyObject*) {
     return none_if(tls(self).read());
 }
@@ -154,6 +158,7 @@ PyMethodDef methods[] = {
      "write($self, data)\n--\n\nEncrypt and send data, or keep what cannot be sent yet."},
     {"_queue", &queue, METH_O, "Keep data, to be sent later."},
     {"_drop_queued", &drop_queued, METH_NOARGS, "Forget what is not sent yet."},
+    {"_unseen", &unseen, METH_NOARGS, "Something was put into the incoming BIO by somebody else."},
     {"_do_read", &do_read, METH_NOARGS, "Decrypt and hand over what is there."},
     {"_do_write", &do_write, METH_NOARGS, "Encrypt and send what waits."},
     {"_process_outgoing", &process_outgoing, METH_NOARGS, "Send what is encrypted."},
