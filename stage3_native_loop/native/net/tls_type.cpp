@@ -2,11 +2,13 @@
 // from.
 #include <cstddef>
 #include <new>
-#include <structmember.h>
 
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/core/module.hpp"
 #include "stage3_native_loop/native/net/tls.hpp"
+
+// Not before Python.h, which it needs and does not include.
+#include <structmember.h>
 
 namespace asioloop {
 
