@@ -22,6 +22,7 @@ import _asioloop
 
 from ._datagrams import DatagramMethods
 from ._names import NameMethods
+from ._pipes import Pipes
 from ._processes import Processes
 from ._signals import Signals
 from ._fork import ForkAware
@@ -53,7 +54,7 @@ class _Watched:
         """Nothing is open here."""
 
 
-class Loop(ForkAware, Signals, Processes, _asioloop.LoopCore, DatagramMethods, NameMethods, TlsLoop, asyncio.SelectorEventLoop):  # type: ignore[misc]
+class Loop(ForkAware, Signals, Processes, Pipes, _asioloop.LoopCore, DatagramMethods, NameMethods, TlsLoop, asyncio.SelectorEventLoop):  # type: ignore[misc]
     """An asyncio event loop whose turn is Asio's.
 
     Threads: as every asyncio loop, only call_soon_threadsafe() may be called from another thread than the loop's.

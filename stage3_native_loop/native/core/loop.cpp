@@ -41,6 +41,7 @@ LoopCore::LoopCore(const ModuleState& module, PyObject* self, asio::io_context* 
       watches_(*this, *io_),
       streams_(*this),
       datagrams_(*this),
+      pipes_(*this),
       timer_(*io_) {}
 
 LoopCore::~LoopCore() {
@@ -372,6 +373,7 @@ int LoopCore::traverse(visitproc visit, void* arg) {
     if (int r = watches_.traverse(visit, arg)) return r;
     if (int r = streams_.traverse(visit, arg)) return r;
     if (int r = datagrams_.traverse(visit, arg)) return r;
+    if (int r = pipes_.traverse(visit, arg)) return r;
     if (int r = timers_.traverse(visit, arg)) return r;
     return ready_.traverse(visit, arg);
 }
@@ -392,6 +394,7 @@ void LoopCore::clear_references() {
     watches_.close();
     streams_.close();
     datagrams_.close();
+    pipes_.close();
     if (timer_) timer_->cancel();
     armed_for_ = 0;
 }

@@ -32,6 +32,7 @@
 #include "stage3_native_loop/native/core/timer_heap.hpp"
 #include "stage3_native_loop/native/net/datagrams.hpp"
 #include "stage3_native_loop/native/net/literals.hpp"
+#include "stage3_native_loop/native/net/pipes.hpp"
 #include "stage3_native_loop/native/net/streams.hpp"
 #include "stage3_native_loop/native/os/fd_watch.hpp"
 
@@ -130,6 +131,8 @@ class LoopCore {
     Streams& streams() noexcept { return streams_; }
     /// Its datagram transports.
     Datagrams& datagrams() noexcept { return datagrams_; }
+    /// Its pipe readers.
+    Pipes& pipes() noexcept { return pipes_; }
 
     /// While set, the next call_soon() stores its callback here instead of queueing it, and unsets this: how
     /// a Task is made whose first step is taken elsewhere.
@@ -267,6 +270,7 @@ class LoopCore {
     FdWatches watches_;
     Streams streams_;
     Datagrams datagrams_;
+    Pipes pipes_;
     bool stopping_ = false;
     bool closed_ = false;
     bool forked_ = false;

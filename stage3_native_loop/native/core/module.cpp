@@ -7,6 +7,7 @@
 #include "stage3_native_loop/native/core/timer_handle.hpp"
 #include "stage3_native_loop/native/interop/foreign.hpp"
 #include "stage3_native_loop/native/net/datagram.hpp"
+#include "stage3_native_loop/native/net/pipe_reader.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
 #include "stage3_native_loop/native/net/tls.hpp"
 #include "stage3_native_loop/native/net/window.hpp"
@@ -78,6 +79,8 @@ int exec(PyObject* module) {
     if (!s.datagram_type || PyModule_AddObjectRef(module, "DatagramTransport", s.datagram_type.get()) < 0)
         return -1;
     if (PyModule_AddStringConstant(module, "build_id", kBuildId) < 0) return -1;
+    Ref reader = Ref::steal(make_pipe_reader_type(module));
+    if (!reader || PyModule_AddObjectRef(module, "PipeReader", reader.get()) < 0) return -1;
     if (PyModule_AddObjectRef(module, "StreamTransport", s.stream_type.get()) < 0) return -1;
     Ref api = Ref::steal(make_foreign_api());
     if (!api || PyModule_AddObjectRef(module, "api", api.get()) < 0) return -1;

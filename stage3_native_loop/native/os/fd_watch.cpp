@@ -1,10 +1,9 @@
 #include "stage3_native_loop/native/os/fd_watch.hpp"
 
-#include <sys/stat.h>
-
 #include <cerrno>
 
 #include "stage3_native_loop/native/core/loop.hpp"
+#include "stage3_native_loop/native/os/pollable.hpp"
 
 namespace asioloop {
 
@@ -37,10 +36,7 @@ int FdWatches::descriptor_of(PyObject* file) const {
 bool FdWatches::set(int fd, PyObject* file, bool write, Ref handle) {
     auto found = watches_.find(fd);
     if (found == watches_.end()) {
-        // epoll refuses these; Asio takes them all the same and would call back at once, for ever.
-        struct stat st {};
-        if (fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) {
-            errno = EPERM;
+        if (!check_pollable(fd)) {
             PyErr_SetFromErrno(PyExc_OSError);
             return false;
         }
