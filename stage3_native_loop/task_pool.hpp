@@ -19,7 +19,7 @@
 #include "common/app/computation.hpp"
 #include "common/runner/counters.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
-#include "stage3_native_loop/task_registry.hpp"
+#include "stage3_native_loop/native/core/task_registry.hpp"
 #include "stage3_native_loop/task_traces.hpp"
 
 namespace stage {
@@ -109,7 +109,7 @@ class TaskPool {
     Runner* runner_ = nullptr;
     asioloop::LoopCore* core_ = nullptr;
     Ablations ablations_;
-    TaskRegistry registry_;
+    asioloop::TaskRegistry registry_;
     CancelMarks cancel_marks_;
     asioserve::Counter made_;
     TaskLink waiting_;

@@ -31,7 +31,7 @@ std::uint64_t nanoseconds() noexcept {
 
 }  // namespace
 
-LoopCore::LoopCore(const ModuleState& module, PyObject* self, asio::io_context* io)
+LoopCore::LoopCore(ModuleState& module, PyObject* self, asio::io_context* io)
     : module_(module),
       self_(self),
       life_(std::make_shared<LoopLife>(*this, io)),
@@ -148,6 +148,7 @@ bool LoopCore::run(bool once) {
     quiet_looks_ = 0;
     running_since_ = nanoseconds();
     running_ = true;
+    module_.task_registry.enter();
     bool ok = true;
     while (ok) {
         ok = turn();
@@ -156,6 +157,7 @@ bool LoopCore::run(bool once) {
     // Settled last: the end of the turn may start requests, and the running loop is about to be nobody's.
     if (hook_ && ok) hook_->end_turn();
     if (hook_) hook_->settle();
+    module_.task_registry.leave();
     shown_ = false;  // run_forever() takes it back
     running_ = false;
     metrics_.running.add(nanoseconds() - running_since_);
@@ -374,6 +376,7 @@ int LoopCore::traverse(visitproc visit, void* arg) {
     if (int r = streams_.traverse(visit, arg)) return r;
     if (int r = datagrams_.traverse(visit, arg)) return r;
     if (int r = pipes_.traverse(visit, arg)) return r;
+    Py_VISIT(task_keywords.get());
     if (int r = timers_.traverse(visit, arg)) return r;
     return ready_.traverse(visit, arg);
 }
@@ -391,6 +394,7 @@ void LoopCore::clear_references() {
         drop(h);
     }
     pool_.clear();
+    task_keywords.reset();
     watches_.close();
     streams_.close();
     datagrams_.close();

@@ -24,11 +24,13 @@
 #include <optional>
 #include <thread>
 
+#include "stage3_native_loop/native/core/create_task.hpp"
 #include "stage3_native_loop/native/core/handle_pool.hpp"
 #include "stage3_native_loop/native/core/life.hpp"
 #include "stage3_native_loop/native/core/loop_clock.hpp"
 #include "stage3_native_loop/native/core/metrics.hpp"
 #include "stage3_native_loop/native/core/ready_queue.hpp"
+#include "stage3_native_loop/native/core/task_registry.hpp"
 #include "stage3_native_loop/native/core/timer_heap.hpp"
 #include "stage3_native_loop/native/net/datagrams.hpp"
 #include "stage3_native_loop/native/net/literals.hpp"
@@ -60,6 +62,10 @@ struct ModuleState {
     HandleClass handles;
     /// How contexts are compared.
     ContextVars context_vars;
+    /// How tasks are made.
+    TaskMaker tasks;
+    /// The set of all tasks, while a loop runs.
+    SharedTaskRegistry task_registry;
     /// LoopCore as a Python type.
     asioserve::py::Ref loop_type;
     /// StreamTransport as a Python type.
@@ -90,8 +96,8 @@ struct ModuleState {
     asioserve::py::Ref set_running_loop;
     /// A function in Python that does nothing.
     asioserve::py::Ref do_nothing;
-    /// "context", as a name of an argument.
-    asioserve::py::Ref context_name;
+    /// ("context",): the names of arguments that were given last.
+    asioserve::py::Ref context_names;
     /// LoopCore.time.
     asioserve::py::Ref native_time;
 };
@@ -99,7 +105,7 @@ struct ModuleState {
 class LoopCore {
   public:
     /// `io` null: an io_context of its own. `self` is the Python object that this is a part of (not owned).
-    LoopCore(const ModuleState& module, PyObject* self, asio::io_context* io);
+    LoopCore(ModuleState& module, PyObject* self, asio::io_context* io);
     ~LoopCore();
     LoopCore(const LoopCore&) = delete;
     LoopCore& operator=(const LoopCore&) = delete;
@@ -137,6 +143,8 @@ class LoopCore {
     /// While set, the next call_soon() stores its callback here instead of queueing it, and unsets this: how
     /// a Task is made whose first step is taken elsewhere.
     asioserve::py::Ref* capture = nullptr;
+    /// TaskMaker's: the arguments that are the same for all tasks.
+    asioserve::py::Ref task_keywords;
 
     // --- the turn
     // -------------------------------------------------------------------------------------------
@@ -222,7 +230,7 @@ class LoopCore {
     /// Nanoseconds inside run(), the run under way counted. GIL held.
     std::uint64_t running_time() const noexcept;
     /// What the module keeps.
-    const ModuleState& module() const noexcept { return module_; }
+    ModuleState& module() const noexcept { return module_; }
 
     /// asyncio's debug mode: slow callbacks are reported.
     bool debug = false;
@@ -254,7 +262,7 @@ class LoopCore {
     bool report(PyObject* handle);
 
     // constant after construction
-    const ModuleState& module_;
+    ModuleState& module_;
     PyObject* const self_;
     const pid_t process_ = ::getpid();
 

@@ -70,17 +70,10 @@ struct Call {
     Ref args;
     PyObject* context = nullptr;  // borrowed; null: none given
 
-    bool parse(const char* name, const ModuleState& module, PyObject* const* values, Py_ssize_t n,
+    bool parse(const char* name, ModuleState& module, PyObject* const* values, Py_ssize_t n,
                Py_ssize_t skip, PyObject* names) {
-        for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); ++i) {
-            PyObject* given = PyTuple_GET_ITEM(names, i);
-            if (given != module.context_name.get() &&
-                PyUnicode_CompareWithASCIIString(given, "context") != 0) {
-                PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", name, given);
-                return false;
-            }
-            if (values[n + i] != Py_None) context = values[n + i];
-        }
+        if (names && PyTuple_GET_SIZE(names) > 0 && !parse_named(name, module, values + n, names))
+            return false;
         if (n == skip) {
             args = module.empty_tuple;
             return true;
@@ -89,6 +82,21 @@ struct Call {
         if (!args) return false;
         for (Py_ssize_t i = skip; i < n; ++i)
             PyTuple_SET_ITEM(args.get(), i - skip, new_reference(values[i]));
+        return true;
+    }
+
+    bool parse_named(const char* name, ModuleState& module, PyObject* const* values, PyObject* names) {
+        // asyncio's tasks always come with the same tuple, and its name is not interned.
+        if (names != module.context_names.get()) {
+            for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
+                PyObject* given = PyTuple_GET_ITEM(names, i);
+                if (PyUnicode_CompareWithASCIIString(given, "context") == 0) continue;
+                PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", name, given);
+                return false;
+            }
+            module.context_names = Ref::borrow(names);
+        }
+        if (values[0] != Py_None) context = values[0];
         return true;
     }
 };
@@ -359,6 +367,11 @@ PyObject* remove_writer(PyObject* self, PyObject* file) {
     return remove_watch(self, file, true);
 }
 
+PyObject* create_task(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
+    LoopCore& c = core(self);
+    return c.module().tasks.make(c, values, n, names);
+}
+
 template <class F>
 PyCFunction as_method(F f) {
     return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
@@ -380,6 +393,8 @@ PyMethodDef methods[] = {
      "call_at($self, when, callback, *args, context=None)\n--\n\nRun the callback at `when` on the loop's "
      "clock "
      "(time())."},
+    {"create_task", as_method(&create_task), METH_FASTCALL | METH_KEYWORDS,
+     "create_task($self, coro, **kwargs)\n--\n\nMake a task of a coroutine."},
     {"time", &loop_time, METH_NOARGS,
      "time($self)\n--\n\nSeconds on the loop's clock, which is time.monotonic()'s."},
     {"stop", &stop, METH_NOARGS, "stop($self)\n--\n\nEnd run_forever() after the turn under way."},
@@ -438,6 +453,11 @@ PyType_Spec spec = {
 }  // namespace
 
 PyObject* make_loop_type(PyObject* module) {
+    // Another one than that which this was compiled for: 3.13.3 lets a task factory have arguments of its own.
+    for (PyMethodDef& method : methods)
+        if (Py_Version < 0x030D0300 && method.ml_meth == as_method(&create_task))
+            method.ml_doc =
+                "create_task($self, coro, *, name=None, context=None)\n--\n\nMake a task of a coroutine.";
     return PyType_FromModuleAndSpec(module, &spec, nullptr);
 }
 

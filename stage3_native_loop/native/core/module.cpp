@@ -40,14 +40,13 @@ bool works_in_this_interpreter() {
 int exec(PyObject* module) {
     if (!works_in_this_interpreter()) return -1;
     ModuleState& s = *new (PyModule_GetState(module)) ModuleState();
-    if (!s.handles.load() || !s.context_vars.load()) return -1;
+    if (!s.handles.load() || !s.context_vars.load() || !s.tasks.load()) return -1;
     Ref safe = make_safe_handle_type(module);
     if (!safe) return -1;
     s.handles.use_for_threads(std::move(safe));
     Ref timer = make_timer_handle_type(module, s.handles);
     if (!timer) return -1;
     s.handles.use_for_timers(std::move(timer));
-    s.context_name = Ref::steal(PyUnicode_InternFromString("context"));
     s.empty_tuple = Ref::steal(PyTuple_New(0));
     s.empty_bytes = Ref::steal(PyBytes_FromStringAndSize(nullptr, 0));
     Ref events = Ref::steal(PyImport_ImportModule("asyncio.events"));
@@ -57,9 +56,8 @@ int exec(PyObject* module) {
     s.get_buffer = Ref::steal(PyUnicode_InternFromString("get_buffer"));
     s.buffer_updated = Ref::steal(PyUnicode_InternFromString("buffer_updated"));
     s.datagram_received = Ref::steal(PyUnicode_InternFromString("datagram_received"));
-    if (!events || !protocols || !s.context_name || !s.empty_tuple || !s.empty_bytes || !s.minus_one ||
-        !s.data_received || !s.get_buffer || !s.buffer_updated || !s.datagram_received ||
-        !s.literals.load(module))
+    if (!events || !protocols || !s.empty_tuple || !s.empty_bytes || !s.minus_one || !s.data_received ||
+        !s.get_buffer || !s.buffer_updated || !s.datagram_received || !s.literals.load(module))
         return -1;
     s.buffered_protocol = Ref::steal(PyObject_GetAttrString(protocols.get(), "BufferedProtocol"));
     s.set_running_loop = Ref::steal(PyObject_GetAttrString(events.get(), "_set_running_loop"));
@@ -95,6 +93,7 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
     Py_VISIT(s.tls_type.get());
     Py_VISIT(s.handles.timer_type());
     Py_VISIT(s.native_time.get());
+    if (const int r = s.tasks.traverse(visit, arg)) return r;
     Py_VISIT(s.buffered_protocol.get());
     Py_VISIT(s.set_running_loop.get());
     Py_VISIT(s.do_nothing.get());

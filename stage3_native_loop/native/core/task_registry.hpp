@@ -2,19 +2,24 @@
 // every new task pays for, and whose removal is Python code that every dying task pays for: about a
 // microsecond together. While a registry is attached both are done here, on asyncio's own set.
 //
-// Threads: the loop's, GIL held.
+// It is the process's set: who attaches first keeps it, the others see that it is kept and do nothing.
+//
+// Threads: GIL held.
 #pragma once
 
 #include "common/python/ref.hpp"
 
-namespace stage {
+namespace asioloop {
 
 class TaskRegistry {
   public:
-    /// Takes over from asyncio. False with an exception set.
+    /// Takes over from asyncio, or from another registry. False with an exception set.
     bool attach();
-    /// Gives add() back to asyncio. Tasks that are listed stay so until they die.
+    /// Gives add() back to asyncio, unless another registry has taken over. Tasks that are listed stay so until
+    /// they die.
     void detach();
+    /// Whether some registry is attached, or asyncio needs none. GIL held.
+    static bool somebody_attached();
 
     /// While on, tasks that are being made do not list themselves.
     void quiet(bool on) noexcept;
@@ -31,4 +36,18 @@ class TaskRegistry {
     Set* set_ = nullptr;  // to 3.13 owned by the functions made for it, which may outlive us
 };
 
-}  // namespace stage
+/// One registry for all loops that run: attached while there are any.
+class SharedTaskRegistry {
+  public:
+    /// A loop begins to run.
+    void enter();
+    /// It has ended.
+    void leave();
+
+  private:
+    TaskRegistry registry_;
+    int loops_ = 0;
+    bool attached_ = false;
+};
+
+}  // namespace asioloop

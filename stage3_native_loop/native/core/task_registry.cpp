@@ -1,9 +1,9 @@
-#include "stage3_native_loop/task_registry.hpp"
+#include "stage3_native_loop/native/core/task_registry.hpp"
 
 #include <memory>
 #include <utility>
 
-namespace stage {
+namespace asioloop {
 
 using asioserve::py::new_reference;
 using asioserve::py::Ref;
@@ -30,6 +30,10 @@ void TaskRegistry::detach() {
     delete std::exchange(set_, nullptr);
 }
 
+bool TaskRegistry::somebody_attached() {
+    return true;
+}
+
 void TaskRegistry::quiet(bool) noexcept {}
 
 Ref TaskRegistry::token(PyObject* task) {
@@ -52,13 +56,13 @@ void TaskRegistry::unlist(PyObject* token) {
 // A WeakSet's parts: it never replaces them (Lib/_weakrefset.py).
 struct TaskRegistry::Set {
     Ref weak_set, data, iterating, removals;
-    Ref remove;  // a reference to ourselves, until detach()
+    Ref add, remove;  // references to ourselves, until detach()
     bool quiet = false;
 
     static Set* of(PyObject* capsule) { return static_cast<Set*>(PyCapsule_GetPointer(capsule, nullptr)); }
 
     // WeakSet.add
-    static PyObject* add(PyObject* capsule, PyObject* task) {
+    static PyObject* list_task(PyObject* capsule, PyObject* task) {
         Set& set = *of(capsule);
         if (set.quiet) return new_reference(Py_None);
         if (PyList_GET_SIZE(set.removals.get()) > 0) {
@@ -84,6 +88,11 @@ struct TaskRegistry::Set {
         return failed < 0 ? nullptr : new_reference(Py_None);
     }
 
+    // Not a moment longer ours: the last function that goes takes us with it.
+    void let_go() {
+        const Ref a = std::move(add), r = std::move(remove);
+    }
+
     static void destroy(PyObject* capsule) { delete of(capsule); }
 };
 
@@ -102,7 +111,7 @@ Ref all_tasks() {
 }  // namespace
 
 bool TaskRegistry::attach() {
-    static PyMethodDef add_def = {"add", &Set::add, METH_O, "WeakSet.add, in C++."};
+    static PyMethodDef add_def = {"add", &Set::list_task, METH_O, "WeakSet.add, in C++."};
     static PyMethodDef remove_def = {"remove", &Set::forget, METH_O, nullptr};
     auto set = std::make_unique<Set>();
     set->weak_set = all_tasks();
@@ -121,9 +130,9 @@ bool TaskRegistry::attach() {
     if (!capsule) return false;
     Set* own = set.release();  // the capsule's now
     own->remove = Ref::steal(PyCFunction_New(&remove_def, capsule.get()));
-    Ref add = Ref::steal(PyCFunction_New(&add_def, capsule.get()));
-    if (!own->remove || !add || PyObject_SetAttrString(s, "add", add.get()) < 0) {
-        own->remove.reset();
+    own->add = Ref::steal(PyCFunction_New(&add_def, capsule.get()));
+    if (!own->remove || !own->add || PyObject_SetAttrString(s, "add", own->add.get()) < 0) {
+        own->let_go();
         return false;
     }
     set_ = own;
@@ -132,8 +141,18 @@ bool TaskRegistry::attach() {
 
 void TaskRegistry::detach() {
     if (!set_) return;
-    if (PyObject_DelAttrString(set_->weak_set.get(), "add") < 0) PyErr_Clear();
-    std::exchange(set_, nullptr)->remove.reset();
+    Set* set = std::exchange(set_, nullptr);
+    PyObject* s = set->weak_set.get();
+    Ref current = Ref::steal(PyObject_GetAttrString(s, "add"));
+    if (!current || (current.get() == set->add.get() && PyObject_DelAttrString(s, "add") < 0)) PyErr_Clear();
+    set->let_go();
+}
+
+bool TaskRegistry::somebody_attached() {
+    Ref set = all_tasks();
+    Ref add = set ? Ref::steal(PyObject_GetAttrString(set.get(), "add")) : Ref();
+    if (!add) PyErr_Clear();
+    return !add || PyCFunction_Check(add.get());
 }
 
 void TaskRegistry::quiet(bool on) noexcept {
@@ -157,4 +176,15 @@ void TaskRegistry::unlist(PyObject* token) {
 
 #endif
 
-}  // namespace stage
+void SharedTaskRegistry::enter() {
+    if (loops_++ > 0 || TaskRegistry::somebody_attached()) return;
+    attached_ = registry_.attach();
+    // asyncio keeps the set by itself then.
+    if (!attached_) PyErr_Clear();
+}
+
+void SharedTaskRegistry::leave() {
+    if (--loops_ == 0 && std::exchange(attached_, false)) registry_.detach();
+}
+
+}  // namespace asioloop
