@@ -83,7 +83,7 @@ bool TaskPool::learn() {
     registry_.unlist(e->token.get());
     if (!cancel_marks_.learn(e->task.get())) return false;
     // A task is running now; this one ends, cancelled, when the loop comes to it.
-    return static_cast<bool>(Ref::steal(core_->call_soon(e->step.get(), empty_, e->context.get())));
+    return static_cast<bool>(Ref::steal(core_->call_soon(e->step.get(), {}, e->context.get())));
 }
 
 void TaskPool::detach() {
@@ -212,7 +212,7 @@ void TaskPool::go_on(PooledTaskPtr e, Ref yielded, bool untouched) {
     // The task's own first step would find a bare yield and queue the second. The first is as good as the
     // second, and is at hand.
     made_.add();
-    Ref handle = Ref::steal(core_->call_soon(e->step.get(), empty_, e->context.get()));
+    Ref handle = Ref::steal(core_->call_soon(e->step.get(), {}, e->context.get()));
     if (!handle) PyErr_WriteUnraisable(loop_.get());
 }
 

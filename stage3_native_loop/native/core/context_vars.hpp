@@ -19,8 +19,9 @@ class ContextVars {
 
     /// The map of a Context: good for comparing, with those of Contexts that are alive. Null: not known.
     const void* of(PyObject* context) const noexcept {
-        return offset_ ? *reinterpret_cast<void* const*>(reinterpret_cast<const char*>(context) + offset_)
-                       : nullptr;
+        return offset_ && PyContext_CheckExact(context)
+                   ? *reinterpret_cast<void* const*>(reinterpret_cast<const char*>(context) + offset_)
+                   : nullptr;
     }
     /// The map of the current Context. Null: not known, or there is none yet.
     const void* current() const noexcept {

@@ -29,7 +29,8 @@ int TaskMaker::traverse(visitproc visit, void* arg) const {
     return 0;
 }
 
-PyObject* TaskMaker::ask_asyncio(PyObject* loop, PyObject* const* values, Py_ssize_t n, PyObject* names) const {
+PyObject* TaskMaker::ask_asyncio(PyObject* loop, PyObject* const* values, Py_ssize_t n,
+                                 PyObject* names) const {
     std::vector<PyObject*> all{loop};
     all.insert(all.end(), values, values + n + (names ? PyTuple_GET_SIZE(names) : 0));
     return PyObject_Vectorcall(asyncios_.get(), all.data(), static_cast<std::size_t>(n) + 1, names);

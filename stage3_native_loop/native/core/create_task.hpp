@@ -1,5 +1,5 @@
-// loop.create_task() in the usual case (no factory, no debug mode) without a frame of Python: the arguments of
-// every task but its coroutine are the same, and are made once.
+// loop.create_task() in the usual case (no factory, no debug mode) without a frame of Python: the arguments
+// of every task but its coroutine are the same, and are made once.
 #pragma once
 
 #include "common/python/ref.hpp"

@@ -40,12 +40,16 @@ bool HandleClass::load() {
 }
 
 PyObject* HandleClass::allocate(PyObject* type) const {
-    Ref h = Ref::steal(PyType_GenericAlloc(reinterpret_cast<PyTypeObject*>(type), 0));
+    PyObject* h = PyType_GenericAlloc(reinterpret_cast<PyTypeObject*>(type), 0);
     if (!h) return nullptr;
-    slot(h.get(), cancelled_) = new_reference(Py_False);
-    slot(h.get(), traceback_) = new_reference(Py_None);
-    slot(h.get(), repr_) = new_reference(Py_None);
-    return h.release();
+    slot(h, cancelled_) = new_reference(Py_False);
+    for (const Py_ssize_t offset : {callback_, args_, loop_, context_, traceback_, repr_})
+        slot(h, offset) = new_reference(Py_None);
+    if (type == timer_.get()) {
+        slot(h, when_) = new_reference(Py_None);
+        slot(h, scheduled_) = new_reference(Py_False);
+    }
+    return h;
 }
 
 Ref HandleClass::make(PyObject* loop, PyObject* callback, PyObject* args, PyObject* context) const {

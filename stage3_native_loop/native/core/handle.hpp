@@ -23,40 +23,42 @@ class HandleClass {
     /// Of which type timers are: a subclass of asyncio.TimerHandle.
     void use_for_timers(asioserve::py::Ref type) { timer_ = std::move(type); }
 
-    /// What a handle lets go of when it is done: all that may run code when it goes.
-    struct Fields {
-        /// Each may be null.
-        asioserve::py::Ref callback, args, context, loop, when;
-    };
-    /// A handle with nothing in it but what is the same for all. Null with an exception set.
+    /// A handle that fill() may fill. Null with an exception set.
     PyObject* allocate(PyObject* type) const;
-    /// Puts one that empty() has taken out back, for later.
-    void keep_context(PyObject* handle, asioserve::py::Ref context) const {
-        slot(handle, context_) = context.release();
-    }
-    /// Fills one that is empty(), but for a context that is kept.
+    /// Fills one that is as allocate() or empty() left it.
     void fill(PyObject* handle, PyObject* loop, PyObject* callback, asioserve::py::Ref args,
               asioserve::py::Ref context) const {
+        using asioserve::py::Ref;
+        put(handle, callback_, Ref::borrow(callback));
+        put(handle, args_, std::move(args));
+        put(handle, loop_, Ref::borrow(loop));
         put(handle, context_, std::move(context));
-        slot(handle, callback_) = asioserve::py::new_reference(callback);
-        slot(handle, args_) = args.release();
-        slot(handle, loop_) = asioserve::py::new_reference(loop);
     }
     /// The same for what a timer has besides.
     void fill_timer(PyObject* timer, asioserve::py::Ref when) const {
-        slot(timer, when_) = when.release();
+        put(timer, when_, std::move(when));
         put(timer, scheduled_, asioserve::py::Ref::borrow(Py_True));
     }
-    /// Takes out what fill() puts in, and makes the rest as allocate() leaves it. The handle is nobody
-    /// else's.
+    /// What a handle lets go of when it is done.
+    struct Fields {
+        /// In the order in which they go.
+        asioserve::py::Ref callback, args, loop, context;
+    };
+    /// Takes out what fill() puts in. The handle is nobody else's, and nobody sees it but the collector: what
+    /// is left is None.
     Fields empty(PyObject* handle) const {
-        Fields gone{
-            take(handle, callback_), take(handle, args_), take(handle, context_), take(handle, loop_), {}};
-        if (cancelled(handle)) put(handle, cancelled_, asioserve::py::Ref::borrow(Py_False));
-        if (slot(handle, traceback_) != Py_None) put(handle, traceback_, asioserve::py::Ref::borrow(Py_None));
-        if (slot(handle, repr_) != Py_None) put(handle, repr_, asioserve::py::Ref::borrow(Py_None));
-        if (reinterpret_cast<PyObject*>(Py_TYPE(handle)) == timer_.get()) gone.when = take(handle, when_);
+        using asioserve::py::Ref;
+        Fields gone{take(handle, callback_), take(handle, args_), take(handle, loop_),
+                    take(handle, context_)};
+        if (cancelled(handle)) put(handle, cancelled_, Ref::borrow(Py_False));
+        if (slot(handle, traceback_) != Py_None) put(handle, traceback_, Ref::borrow(Py_None));
+        if (slot(handle, repr_) != Py_None) put(handle, repr_, Ref::borrow(Py_None));
         return gone;
+    }
+    /// Puts back what empty() has taken out, for the next that is made of this handle.
+    void keep(PyObject* handle, asioserve::py::Ref args, asioserve::py::Ref context) const {
+        if (args) put(handle, args_, std::move(args));
+        if (context) put(handle, context_, std::move(context));
     }
     /// Whether somebody has a weak reference to it.
     bool weakly_referenced(PyObject* handle) const noexcept { return slot(handle, weak_) != nullptr; }
@@ -100,7 +102,8 @@ class HandleClass {
             asioserve::py::Ref::steal(std::exchange(slot(o, offset), value.release()));
     }
     static asioserve::py::Ref take(PyObject* o, Py_ssize_t offset) noexcept {
-        return asioserve::py::Ref::steal(std::exchange(slot(o, offset), nullptr));
+        return asioserve::py::Ref::steal(
+            std::exchange(slot(o, offset), asioserve::py::new_reference(Py_None)));
     }
 
     asioserve::py::Ref handle_;

@@ -1,5 +1,6 @@
 #include "stage3_native_loop/native/core/handle_pool.hpp"
 
+#include <array>
 #include <utility>
 
 namespace asioloop {
@@ -9,6 +10,22 @@ using asioserve::py::new_reference;
 using asioserve::py::Ref;
 
 namespace {
+
+// More arguments than this are few calls' alone.
+constexpr Py_ssize_t kMostArguments = 6;
+
+/// Empties a tuple that nobody else has, to be filled again. What was in it goes last.
+bool emptied(PyObject* args) {
+    if (!PyTuple_CheckExact(args) || Py_REFCNT(args) != 1) return false;
+    const Py_ssize_t n = PyTuple_GET_SIZE(args);
+    if (n == 0 || n > kMostArguments) return false;
+    std::array<Ref, kMostArguments> gone;
+    for (Py_ssize_t i = 0; i < n; ++i) {
+        gone[static_cast<std::size_t>(i)] = Ref::steal(PyTuple_GET_ITEM(args, i));
+        PyTuple_SET_ITEM(args, i, new_reference(Py_None));
+    }
+    return true;
+}
 
 PyObject* type_of(const HandleClass& handles, HandlePool::Kind kind) noexcept {
     switch (kind) {
@@ -23,25 +40,57 @@ PyObject* type_of(const HandleClass& handles, HandlePool::Kind kind) noexcept {
 
 }  // namespace
 
-PyObject* HandlePool::make(Kind kind, PyObject* callback, Ref args, PyObject* context, Ref when) {
-    // Before CPython 3.14 they are of one class.
-    if (kind == safe && handles_.safe_type() == handles_.handle_type()) kind = plain;
+PyObject* HandlePool::unused(Kind kind) {
     std::vector<PyObject*>& free = free_[kind];
-    const bool used = !free.empty();
-    PyObject* h = used ? free.back() : handles_.allocate(type_of(handles_, kind));
-    if (!h) return nullptr;
-    if (used) free.pop_back();
-    Ref variables = context ? Ref::borrow(context) : context_for(used ? h : nullptr);
-    if (!variables) return drop(h), nullptr;
-    handles_.fill(h, loop_, callback, std::move(args), std::move(variables));
-    if (kind == timer) handles_.fill_timer(h, std::move(when));
-    if (used) PyObject_GC_Track(h);
-    return h;
+    while (!free.empty()) {
+        PyObject* h = free.back();
+        free.pop_back();
+        if (Py_REFCNT(h) == 1) return h;
+        drop(h);  // somebody has asked the collector for it
+    }
+    return handles_.allocate(type_of(handles_, kind));
 }
 
-Ref HandlePool::context_for(PyObject* used) const {
-    if (PyObject* kept = used ? handles_.context(used) : nullptr)
-        if (variables_.of(kept) == variables_.current()) return Ref::borrow(kept);
+PyObject* HandlePool::make(Kind kind, PyObject* callback, Arguments args, PyObject* context, Ref when) {
+    // Before CPython 3.14 they are of one class.
+    if (kind == safe && handles_.safe_type() == handles_.handle_type()) kind = plain;
+    Ref h = Ref::steal(unused(kind));
+    if (!h) return nullptr;
+    Ref tuple = args_for(h.get(), args);
+    Ref variables = context ? Ref::borrow(context) : context_for(h.get());
+    if (!tuple || !variables) return nullptr;
+    handles_.fill(h.get(), loop_, callback, std::move(tuple), std::move(variables));
+    if (kind == timer) handles_.fill_timer(h.get(), std::move(when));
+    return h.release();
+}
+
+Ref HandlePool::args_for(PyObject* handle, Arguments args) const {
+    if (args.count == 0) return no_args_;
+    PyObject* kept = handles_.args(handle);
+    Ref tuple;
+    if (PyTuple_CheckExact(kept) && PyTuple_GET_SIZE(kept) == args.count && Py_REFCNT(kept) == 1) {
+        tuple = Ref::borrow(kept);
+        // The collector does not look again at a tuple that it has seen nothing in.
+        if (!PyObject_GC_IsTracked(kept)) PyObject_GC_Track(kept);
+#if PY_VERSION_HEX >= 0x030E0000
+        reinterpret_cast<PyTupleObject*>(kept)->ob_hash = -1;
+#endif
+    } else {
+        tuple = Ref::steal(PyTuple_New(args.count));
+        if (!tuple) return {};
+    }
+    // A kept one holds None, which need not be let go of from 3.12 on; before, it is counted.
+    for (Py_ssize_t i = 0; i < args.count; ++i) {
+        drop(PyTuple_GET_ITEM(tuple.get(), i));
+        PyTuple_SET_ITEM(tuple.get(), i, new_reference(args.values[i]));
+    }
+    return tuple;
+}
+
+Ref HandlePool::context_for(PyObject* handle) const {
+    PyObject* kept = handles_.context(handle);
+    if (kept != Py_None && variables_.of(kept) && variables_.of(kept) == variables_.current())
+        return Ref::borrow(kept);
     return Ref::steal(PyContext_CopyCurrent());
 }
 
@@ -63,13 +112,13 @@ bool HandlePool::reusable(PyObject* handle, Kind& kind) const noexcept {
 void HandlePool::give_back(PyObject* handle, const void* loops_own) {
     Kind kind = plain;
     if (!reusable(handle, kind)) return drop(handle);
-    PyObject_GC_UnTrack(handle);
-    // It is in its place before its fields go, whose ends may run code that asks for a handle.
     HandleClass::Fields gone = handles_.empty(handle);
     // Of a program's own Context nothing must be kept alive.
-    if (loops_own && gone.context && variables_.of(gone.context.get()) == loops_own &&
-        variables_.is_nobody_elses(gone.context.get()))
-        handles_.keep_context(handle, std::move(gone.context));
+    const bool own = loops_own && variables_.of(gone.context.get()) == loops_own &&
+                     variables_.is_nobody_elses(gone.context.get());
+    handles_.keep(handle, emptied(gone.args.get()) ? std::move(gone.args) : Ref(),
+                  own ? std::move(gone.context) : Ref());
+    // What else has gone goes when the handle is in its place: that may run code which asks for one.
     free_[kind].push_back(handle);
 }
 

@@ -1,10 +1,10 @@
 // Handles that have run, kept to be used again: most are let go of by everybody but the loop before they run.
 //
-// A handle is used again only if nobody could tell: no other reference, no weak one, of asyncio's class itself or
-// of ours. So it is as good as new, and costs neither an allocation nor the collector's attention.
-//
-// With it stays the Context that it ran in, if that is the loop's own: the next one most likely would get a
-// copy of the same.
+// A handle is used again only if nobody could tell: no other reference, no weak one, of asyncio's class
+// itself or of ours. So it is as good as new, and costs no allocation. With it stay the tuple of its
+// arguments, emptied, and the Context that it ran in, if that is the loop's own: the next one most likely
+// would get a copy of the same. None of them leaves the collector's lists meanwhile: to come back would count
+// as a new object, which is what makes the collector run.
 //
 // GIL: held everywhere.
 #pragma once
@@ -17,6 +17,14 @@
 
 namespace asioloop {
 
+/// What a callback is called with. Borrowed.
+struct Arguments {
+    /// The first one; null if there is none.
+    PyObject* const* values = nullptr;
+    /// How many.
+    Py_ssize_t count = 0;
+};
+
 class HandlePool {
   public:
     /// Which class of handle.
@@ -24,14 +32,17 @@ class HandlePool {
 
     /// `loop` is whose handles they are; it owns the pool.
     HandlePool(const HandleClass& handles, const ContextVars& variables, PyObject* loop)
-        : handles_(handles), variables_(variables), loop_(loop) {}
+        : handles_(handles),
+          variables_(variables),
+          loop_(loop),
+          no_args_(asioserve::py::Ref::steal(PyTuple_New(0))) {}
     ~HandlePool() { clear(); }
     HandlePool(const HandlePool&) = delete;
     HandlePool& operator=(const HandlePool&) = delete;
 
-    /// A handle with these fields, new or as new; null with an exception set. `args` is a tuple; `context`
-    /// null takes a copy of the current one. A timer is not scheduled yet, and `when` is a float.
-    PyObject* make(Kind kind, PyObject* callback, asioserve::py::Ref args, PyObject* context,
+    /// A handle with these fields, new or as new; null with an exception set. `context` null takes a copy of
+    /// the current one; `when` is a timer's, a float, and the timer counts as scheduled.
+    PyObject* make(Kind kind, PyObject* callback, Arguments args, PyObject* context,
                    asioserve::py::Ref when = {});
     /// Lets go of a handle, whoever made it; it is kept if it can be used again. `loops_own`: what is in the
     /// Context that the loop runs in, or null.
@@ -40,16 +51,18 @@ class HandlePool {
     void clear();
 
   private:
-    // What a turn of a busy program leaves behind; about 200 KiB of each kind.
-    static constexpr std::size_t kMost = 2048;
+    // What a turn of a busy program leaves behind: at most a mebibyte of each kind.
+    static constexpr std::size_t kMost = 8192;
 
     bool reusable(PyObject* handle, Kind& kind) const noexcept;
-
-    asioserve::py::Ref context_for(PyObject* used) const;
+    PyObject* unused(Kind kind);
+    asioserve::py::Ref args_for(PyObject* handle, Arguments args) const;
+    asioserve::py::Ref context_for(PyObject* handle) const;
 
     const HandleClass& handles_;
     const ContextVars& variables_;
     PyObject* const loop_;
+    const asioserve::py::Ref no_args_;
     std::array<std::vector<PyObject*>, kinds> free_;
 };
 

@@ -49,24 +49,24 @@ LoopCore::~LoopCore() {
     if (life_) life_->close();
 }
 
-PyObject* LoopCore::call_soon(PyObject* callback, Ref args, PyObject* context) {
+PyObject* LoopCore::call_soon(PyObject* callback, Arguments args, PyObject* context) {
     if (closed_) return closed_error(), nullptr;
     if (capture) {
         *std::exchange(capture, nullptr) = Ref::borrow(callback);
         return new_reference(Py_None);
     }
-    return schedule(HandlePool::plain, callback, std::move(args), context);
+    return schedule(HandlePool::plain, callback, args, context);
 }
 
-PyObject* LoopCore::schedule(HandlePool::Kind kind, PyObject* callback, Ref args, PyObject* context) {
-    PyObject* h = pool_.make(kind, callback, std::move(args), context);
+PyObject* LoopCore::schedule(HandlePool::Kind kind, PyObject* callback, Arguments args, PyObject* context) {
+    PyObject* h = pool_.make(kind, callback, args, context);
     if (h) ready_.push({new_reference(h), nullptr, false});
     return h;
 }
 
-PyObject* LoopCore::call_soon_threadsafe(PyObject* callback, Ref args, PyObject* context) {
+PyObject* LoopCore::call_soon_threadsafe(PyObject* callback, Arguments args, PyObject* context) {
     if (closed_) return closed_error(), nullptr;
-    PyObject* h = schedule(HandlePool::safe, callback, std::move(args), context);
+    PyObject* h = schedule(HandlePool::safe, callback, args, context);
     if (h) wake();
     return h;
 }
@@ -93,12 +93,12 @@ void LoopCore::end_handle() {
     ended_changed_.notify_all();
 }
 
-PyObject* LoopCore::call_at(Ref when, PyObject* callback, Ref args, PyObject* context) {
+PyObject* LoopCore::call_at(Ref when, PyObject* callback, Arguments args, PyObject* context) {
     if (closed_) return closed_error(), nullptr;
     double due = PyFloat_AS_DOUBLE(when.get());
     // asyncio's heap finds that it is not later than now.
     if (std::isnan(due)) due = -std::numeric_limits<double>::infinity();
-    PyObject* h = pool_.make(HandlePool::timer, callback, std::move(args), context, std::move(when));
+    PyObject* h = pool_.make(HandlePool::timer, callback, args, context, std::move(when));
     if (h) timers_.push(due, new_reference(h));
     return h;
 }

@@ -112,14 +112,13 @@ class LoopCore {
 
     // --- scheduling: GIL held
     // -------------------------------------------------------------------------------
-    /// New reference to the handle, or null with an exception set. `args` is a tuple; `context` null takes a
-    /// copy of the current one.
-    PyObject* call_soon(PyObject* callback, asioserve::py::Ref args, PyObject* context);
+    /// New reference to the handle, or null with an exception set. `context` null takes a copy of the
+    /// current one.
+    PyObject* call_soon(PyObject* callback, Arguments args, PyObject* context);
     /// As call_soon(), and wakes the loop if it is blocked. Any thread.
-    PyObject* call_soon_threadsafe(PyObject* callback, asioserve::py::Ref args, PyObject* context);
+    PyObject* call_soon_threadsafe(PyObject* callback, Arguments args, PyObject* context);
     /// New reference to the timer, or null with an exception set. `when`, a float, is on the clock of time().
-    PyObject* call_at(asioserve::py::Ref when, PyObject* callback, asioserve::py::Ref args,
-                      PyObject* context);
+    PyObject* call_at(asioserve::py::Ref when, PyObject* callback, Arguments args, PyObject* context);
     /// The timer is about to be cancelled: sweeps the heap when most of it is dead.
     void timer_cancelled(PyObject* timer);
     /// Returns when the callback of this handle is not running, unless this is its thread. GIL held, and let
@@ -244,7 +243,7 @@ class LoopCore {
     void clear_references();
 
   private:
-    PyObject* schedule(HandlePool::Kind kind, PyObject* callback, asioserve::py::Ref args, PyObject* context);
+    PyObject* schedule(HandlePool::Kind kind, PyObject* callback, Arguments args, PyObject* context);
     void take_gil();
     void release_gil();
     void set_shown(bool on);

@@ -67,21 +67,14 @@ void loop_dealloc(PyObject* self) {
 
 /// Splits (first `skip` arguments, *args, context=None) as call_soon and its relatives take them.
 struct Call {
-    Ref args;
+    Arguments args;
     PyObject* context = nullptr;  // borrowed; null: none given
 
-    bool parse(const char* name, ModuleState& module, PyObject* const* values, Py_ssize_t n,
-               Py_ssize_t skip, PyObject* names) {
+    bool parse(const char* name, ModuleState& module, PyObject* const* values, Py_ssize_t n, Py_ssize_t skip,
+               PyObject* names) {
         if (names && PyTuple_GET_SIZE(names) > 0 && !parse_named(name, module, values + n, names))
             return false;
-        if (n == skip) {
-            args = module.empty_tuple;
-            return true;
-        }
-        args = Ref::steal(PyTuple_New(n - skip));
-        if (!args) return false;
-        for (Py_ssize_t i = skip; i < n; ++i)
-            PyTuple_SET_ITEM(args.get(), i - skip, new_reference(values[i]));
+        args = {values + skip, n - skip};
         return true;
     }
 
@@ -129,7 +122,7 @@ PyObject* call_soon(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObj
     Call call;
     if (!call.parse("call_soon", c.module(), values, n, 1, names)) return nullptr;
     if (!debug_check(self, values[0], "call_soon", true)) return nullptr;
-    return with_traceback(self, c.call_soon(values[0], std::move(call.args), call.context));
+    return with_traceback(self, c.call_soon(values[0], call.args, call.context));
 }
 
 PyObject* call_soon_threadsafe(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
@@ -139,7 +132,7 @@ PyObject* call_soon_threadsafe(PyObject* self, PyObject* const* values, Py_ssize
     Call call;
     if (!call.parse("call_soon_threadsafe", c.module(), values, n, 1, names)) return nullptr;
     if (!debug_check(self, values[0], "call_soon_threadsafe", false)) return nullptr;
-    return with_traceback(self, c.call_soon_threadsafe(values[0], std::move(call.args), call.context));
+    return with_traceback(self, c.call_soon_threadsafe(values[0], call.args, call.context));
 }
 
 PyObject* call_timer(PyObject* self, const char* name, bool later, PyObject* const* values, Py_ssize_t n,
@@ -161,7 +154,7 @@ PyObject* call_timer(PyObject* self, const char* name, bool later, PyObject* con
     if (!debug_check(self, values[1], name, true)) return nullptr;
     Ref due = Ref::steal(PyFloat_FromDouble(when));
     if (!due) return nullptr;
-    return with_traceback(self, c.call_at(std::move(due), values[1], std::move(call.args), call.context));
+    return with_traceback(self, c.call_at(std::move(due), values[1], call.args, call.context));
 }
 
 PyObject* call_later(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
@@ -330,7 +323,10 @@ PyObject* set_watch(PyObject* self, PyObject* const* values, Py_ssize_t n, bool 
     ModuleState& module = *state_of(Py_TYPE(self));
     Call call;
     if (!call.parse("add_reader", module, values, n, 2, nullptr)) return nullptr;
-    Ref handle = module.handles.make(self, values[1], call.args.get(), nullptr);
+    Ref args = Ref::steal(PyTuple_New(call.args.count));
+    for (Py_ssize_t i = 0; args && i < call.args.count; ++i)
+        PyTuple_SET_ITEM(args.get(), i, new_reference(call.args.values[i]));
+    Ref handle = args ? module.handles.make(self, values[1], args.get(), nullptr) : Ref();
     if (!handle) return nullptr;
     Ref result = handle;
     if (!core(self).watches().set(fd, values[0], write, std::move(handle))) return nullptr;
@@ -453,7 +449,8 @@ PyType_Spec spec = {
 }  // namespace
 
 PyObject* make_loop_type(PyObject* module) {
-    // Another one than that which this was compiled for: 3.13.3 lets a task factory have arguments of its own.
+    // Another one than that which this was compiled for: 3.13.3 lets a task factory have arguments of its
+    // own.
     for (PyMethodDef& method : methods)
         if (Py_Version < 0x030D0300 && method.ml_meth == as_method(&create_task))
             method.ml_doc =

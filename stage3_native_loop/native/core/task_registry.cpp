@@ -89,9 +89,7 @@ struct TaskRegistry::Set {
     }
 
     // Not a moment longer ours: the last function that goes takes us with it.
-    void let_go() {
-        const Ref a = std::move(add), r = std::move(remove);
-    }
+    void let_go() { const Ref a = std::move(add), r = std::move(remove); }
 
     static void destroy(PyObject* capsule) { delete of(capsule); }
 };

@@ -15,8 +15,8 @@ class TaskRegistry {
   public:
     /// Takes over from asyncio, or from another registry. False with an exception set.
     bool attach();
-    /// Gives add() back to asyncio, unless another registry has taken over. Tasks that are listed stay so until
-    /// they die.
+    /// Gives add() back to asyncio, unless another registry has taken over. Tasks that are listed stay so
+    /// until they die.
     void detach();
     /// Whether some registry is attached, or asyncio needs none. GIL held.
     static bool somebody_attached();

@@ -51,9 +51,7 @@ bool leave_loop_by(LoopCore& core, PyObject* exception) {
         PyErr_GivenExceptionMatches(exception, PyExc_SystemExit) == 0)
         return false;
     Ref callback = Ref::steal(PyCFunction_New(&def, exception));
-    Ref nothing = Ref::steal(PyTuple_New(0));
-    Ref handle =
-        callback && nothing ? Ref::steal(core.call_soon(callback.get(), std::move(nothing), nullptr)) : Ref();
+    Ref handle = callback ? Ref::steal(core.call_soon(callback.get(), {}, nullptr)) : Ref();
     if (!handle) PyErr_WriteUnraisable(exception);
     return true;
 }
