@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterable
 from contextvars import Context
-from typing import Any
+from typing import Any, Self
 
 from typing_extensions import disjoint_base
 
@@ -126,14 +126,25 @@ class StreamTransport(asyncio.Transport):
     def _write_ready(self) -> None: ...
     def _open(
         self,
-        loop: LoopCore,
+        loop: Any,
         sock: socket.socket,
         fd: int,
         kind: int,
+        no_delay: bool,
         protocol: asyncio.BaseProtocol,
         server: Any,
+        waiter: asyncio.Future[None] | None,
     ) -> None: ...
-    def _dispose(self) -> socket.socket | None: ...
+    @classmethod
+    def _adopt(
+        cls, loop: Any, fd: int, protocol: asyncio.BaseProtocol, waiter: asyncio.Future[None] | None
+    ) -> Self: ...
+    @classmethod
+    def _owner_of(cls, loop: Any, fd: int) -> StreamTransport | None: ...
+    @staticmethod
+    def _connect_here(host: str, port: int) -> tuple[int, bool] | None: ...
+    def _lose(self, exc: BaseException | None) -> None: ...
+    def _close_socket(self) -> None: ...
     # What BaseTransport keeps, and the fields that other parts of asyncio look at.
     def __getattr__(self, name: str) -> Any: ...
 
@@ -164,3 +175,23 @@ class TlsProtocol:
     def _control_app_writing(self) -> None: ...
     def _control_ssl_reading(self) -> None: ...
     def _get_write_buffer_size(self) -> int: ...
+
+class Acceptor:
+    def __new__(
+        cls,
+        loop: Any,
+        transport_class: type[StreamTransport],
+        factory: Callable[[], asyncio.BaseProtocol],
+        server: Any,
+        by_hand: Callable[[int, Any], None],
+        failed: Callable[[OSError], None],
+        fd: int,
+        kind: int,
+        no_delay: bool,
+        all_by_hand: bool,
+        batch: int,
+        /,
+    ) -> Self: ...
+    def accept(self) -> None: ...
+    def resume(self) -> None: ...
+    def stop(self, closed: bool) -> None: ...

@@ -1,9 +1,8 @@
 """The Python half of the loop: what runs once per loop, per connection or in debug mode.
 
 What runs per callback is native (_asioloop.LoopCore), and so is what runs per packet of a stream (_streams.py) or per
-datagram (_datagrams.py), and looking up hosts in digits (_names.py). Connecting and accepting, pipes, signals and
-executors are asyncio's own selector-loop code, which stands on four methods of the core: _add_reader, _remove_reader,
-_add_writer, _remove_writer.
+datagram (_datagrams.py), or for each connection (_connections.py). Subclasses of parts that are asked for less often are
+Python on top of the core's _add_reader, _remove_reader, _add_writer, _remove_writer.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from typing import Any
 
 import _asioloop
 
+from ._connections import Connections
 from ._datagrams import DatagramMethods
 from ._names import NameMethods
 from ._pipes import Pipes
@@ -54,7 +54,7 @@ class _Watched:
         """Nothing is open here."""
 
 
-class Loop(ForkAware, Signals, Processes, Pipes, _asioloop.LoopCore, DatagramMethods, NameMethods, TlsLoop, asyncio.SelectorEventLoop):  # type: ignore[misc]
+class Loop(ForkAware, Signals, Processes, Pipes, _asioloop.LoopCore, Connections, DatagramMethods, NameMethods, TlsLoop, asyncio.SelectorEventLoop):  # type: ignore[misc]
     """An asyncio event loop whose turn is Asio's.
 
     Threads: as every asyncio loop, only call_soon_threadsafe() may be called from another thread than the loop's.

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 import warnings
-from asyncio import base_events, constants, futures, trsock
+from asyncio import constants, trsock
 from asyncio.log import logger
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -22,14 +21,29 @@ if TYPE_CHECKING:
 
 # How the native part reads: how much a short read says depends on it. Of SCTP, say, it says nothing.
 _TCP = 0, socket.IPPROTO_TCP
-_KINDS = {
+_KINDS: dict[tuple[int, int], int] = {
     **dict.fromkeys(((family, proto) for family in (socket.AF_INET, socket.AF_INET6) for proto in _TCP), 0),
     (socket.AF_UNIX, 0): 1,
 }
 _OTHER_KIND = 2
 
-# Since 3.13 a server knows its transports; before, it counts them.
-_SERVER_KNOWS_TRANSPORTS = sys.version_info >= (3, 13)
+# Families whose addresses the native part can write as module socket does.
+_NAMED = frozenset((socket.AF_INET, socket.AF_INET6, socket.AF_UNIX))
+
+
+def kind_of(family: int, proto: int) -> int:
+    """Which Stream::Kind a socket is."""
+    return _KINDS.get((family, proto), _OTHER_KIND)
+
+
+def _add_names(info: dict[str, Any], sock: socket.socket) -> None:
+    """What the native part cannot tell of a socket."""
+    for key, ask in (("sockname", sock.getsockname), ("peername", sock.getpeername)):
+        if key not in info:
+            try:
+                info[key] = ask()
+            except OSError:
+                info[key] = None
 
 
 class StreamTransport(_asioloop.StreamTransport):
@@ -54,35 +68,19 @@ class StreamTransport(_asioloop.StreamTransport):
         asyncio.BaseTransport.__init__(self, extra)
         info = self._extra
         info["socket"] = trsock.TransportSocket(sock)
-        try:
-            info["sockname"] = sock.getsockname()
-        except OSError:
-            info["sockname"] = None
-        if "peername" not in info:
-            try:
-                info["peername"] = sock.getpeername()
-            except OSError:
-                info["peername"] = None
-        # First: what a server has refused it must not be told to let go of.
-        if server is not None:
-            if _SERVER_KNOWS_TRANSPORTS:
-                server._attach(self)
-            else:
-                server._attach()
-        fd = sock.fileno()
-        kind = _KINDS.get((sock.family, sock.proto), _OTHER_KIND)
-        self._open(loop, sock, fd, kind, protocol, server)
-        loop._transports[fd] = self
-        base_events._set_nodelay(sock)  # type: ignore[attr-defined]
-        # In this order: nothing is received before connection_made(), and nobody is told of it before that.
-        loop.call_soon(protocol.connection_made, self)
-        loop.call_soon(self._start_reading)
-        if waiter is not None:
-            loop.call_soon(futures._set_result_unless_cancelled, waiter, None)  # type: ignore[attr-defined]
+        family, proto = sock.family, sock.proto
+        if family not in _NAMED:
+            _add_names(info, sock)
+        no_delay = (
+            proto == socket.IPPROTO_TCP
+            and sock.type == socket.SOCK_STREAM
+            and family in (socket.AF_INET, socket.AF_INET6)
+        )
+        self._open(loop, sock, sock.fileno(), kind_of(family, proto), no_delay, protocol, server, waiter)
 
     def __repr__(self) -> str:
         info = [type(self).__name__]
-        if self._sock is None:
+        if not self._is_open:
             info.append("closed")
         elif self.is_closing():
             info.append("closing")
@@ -94,11 +92,24 @@ class StreamTransport(_asioloop.StreamTransport):
         return f"<{' '.join(info)}>"
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        sock = self._sock
-        if sock is not None:
+        if self._is_open:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            self._close_socket()
+
+    def _make_socket(self, fd: int) -> socket.socket:
+        """An object for a connection of which the native part has but the number; the socket is the object's now."""
+        sock = socket.socket(fileno=fd)
+        sock.setblocking(False)
+        return sock
+
+    def _socket_info(self) -> trsock.TransportSocket:
+        sock = self._sock
+        if sock is None:  # what a closed connection shows
+            name = self.get_extra_info("sockname")
+            local, v6 = not isinstance(name, tuple), len(name or ()) == 4
+            sock = socket.socket(socket.AF_UNIX if local else socket.AF_INET6 if v6 else socket.AF_INET)
             sock.close()
-            self._detach(self._server)
+        return trsock.TransportSocket(sock)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set the water marks: above high the protocol is told to pause, down at low to resume."""
@@ -111,25 +122,7 @@ class StreamTransport(_asioloop.StreamTransport):
         self._set_limits(high, low)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
-        waiter, server = self._empty_waiter, self._server
-        try:
-            if self._protocol_connected:
-                self._protocol.connection_lost(exc)
-        finally:
-            sock = self._dispose()
-            if sock is not None:
-                sock.close()
-            self._detach(server)
-            if waiter is not None:
-                self._fail_waiter(waiter, ConnectionError("Connection is closed by peer"))
-
-    def _detach(self, server: Any) -> None:
-        if server is None:
-            return
-        if _SERVER_KNOWS_TRANSPORTS:
-            server._detach(self)
-        else:
-            server._detach()
+        self._lose(exc)
 
     # --- when something fails ---------------------------------------------------------------------------------
 

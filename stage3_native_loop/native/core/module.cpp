@@ -6,6 +6,7 @@
 #include "stage3_native_loop/native/core/safe_handle.hpp"
 #include "stage3_native_loop/native/core/timer_handle.hpp"
 #include "stage3_native_loop/native/interop/foreign.hpp"
+#include "stage3_native_loop/native/net/acceptor.hpp"
 #include "stage3_native_loop/native/net/datagram.hpp"
 #include "stage3_native_loop/native/net/pipe_reader.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
@@ -79,6 +80,8 @@ int exec(PyObject* module) {
     if (PyModule_AddStringConstant(module, "build_id", kBuildId) < 0) return -1;
     Ref reader = Ref::steal(make_pipe_reader_type(module));
     if (!reader || PyModule_AddObjectRef(module, "PipeReader", reader.get()) < 0) return -1;
+    const Ref acceptor = Ref::steal(make_acceptor_type(module));
+    if (!acceptor || PyModule_AddObjectRef(module, "Acceptor", acceptor.get()) < 0) return -1;
     if (PyModule_AddObjectRef(module, "StreamTransport", s.stream_type.get()) < 0) return -1;
     Ref api = Ref::steal(make_foreign_api());
     if (!api || PyModule_AddObjectRef(module, "api", api.get()) < 0) return -1;

@@ -18,48 +18,23 @@ bool leaves_the_loop() {
 
 }  // namespace
 
-Stream::~Stream() {
-    if (watch) core_->streams().abandon(*this);
-}
-
-bool Stream::open(PyObject* loop, PyObject* sock, int fd, Kind kind) {
-    if (fd_ >= 0) return PyErr_SetString(PyExc_RuntimeError, "the transport is open already"), false;
-    if (!PyObject_TypeCheck(loop, reinterpret_cast<PyTypeObject*>(module_.loop_type.get()))) {
-        PyErr_Format(PyExc_TypeError, "an asioloop.Loop is needed, not %R", loop);
-        return false;
-    }
-    core_ = core_of(loop);
-    loop_ = Ref::borrow(loop);
-    sock_ = Ref::borrow(sock);
-    fd_ = fd;
-    kind_ = kind;
-    return true;
-}
-
-Ref Stream::dispose() {
-    closing_ = true;
-    reading_ = false;
-    if (lost_writes_ == 0) lost_writes_ = 1;
-    out_.clear();
-    unwatch();
-    core_ = nullptr;
-    Ref sock = std::move(sock_);
-    clear();
-    loop_.reset();
-    return sock;
-}
-
 void Stream::clear() {
     // Not the loop, which the watch needs as long as there is one. Each field is empty before what was in it
     // goes, and perhaps runs code.
     native_ = nullptr;
     for (Ref* r : {&sock_, &protocol_, &empty_waiter_, &read_context_, &write_context_, &server}) r->reset();
+    opening_.reset();
+    losing_.reset();
 }
 
 int Stream::traverse(visitproc visit, void* arg) {
     for (const Ref* r :
          {&loop_, &sock_, &protocol_, &empty_waiter_, &read_context_, &write_context_, &server})
         Py_VISIT(r->get());
+    for (const Later* later : {opening_.get(), losing_.get()}) {
+        if (!later) continue;
+        for (const Ref* r : {&later->context, &later->what, &later->waiter}) Py_VISIT(r->get());
+    }
     return 0;
 }
 
@@ -74,7 +49,7 @@ bool Stream::close() {
     if (!out_.empty()) return true;
     ++lost_writes_;
     unwatch();
-    return call_later_in_turn("_call_connection_lost", Py_None);
+    return lose_soon(Py_None);
 }
 
 bool Stream::force_close(PyObject* exc) {
@@ -84,15 +59,7 @@ bool Stream::force_close(PyObject* exc) {
     reading_ = false;
     ++lost_writes_;
     unwatch();
-    return call_later_in_turn("_call_connection_lost", exc);
-}
-
-bool Stream::call_later_in_turn(const char* method, PyObject* argument) {
-    // A forked child may close what it has inherited; there is no turn to come.
-    if (core_ && core_->is_parents()) return true;
-    Ref callback = Ref::steal(PyObject_GetAttrString(self_, method));
-    return callback &&
-           Ref::steal(PyObject_CallMethod(loop_.get(), "call_soon", "OO", callback.get(), argument));
+    return lose_soon(exc);
 }
 
 bool Stream::fatal(const char* message) {
@@ -143,13 +110,14 @@ bool Stream::resume_reading() {
 bool Stream::watched() {
     if (core_ && core_->closed()) return core_->closed_error();
     if (!core_) return PyErr_SetString(PyExc_RuntimeError, "Event loop is closed"), false;
-    return watch || core_->streams().add(*this);
+    return watch || core_->streams().watch(*this);
 }
 
 void Stream::unwatch() {
     if (!watch) return;
     watch.stop(false);
-    core_->streams().remove(*this);
+    hang_up_watched_ = false;
+    core_->streams().unwatch(*this);
 }
 
 void Stream::keep_if_needed() {
@@ -179,7 +147,8 @@ bool Stream::run(bool write) {
     const bool timed = core.debug;
     const double begin = timed ? LoopCore::time() : 0;
     // Empty when somebody calls _read_ready() or _write_ready() who is not the loop.
-    if (context && PyContext_Enter(context.get()) < 0) return report_failure(loop.get(), write);
+    if (context && PyContext_Enter(context.get()) < 0)
+        return report_failure(loop.get(), write ? "_write_ready" : "_read_ready");
     bool ok = write ? on_writable() : on_readable();
     PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
     if (!ok) PyErr_Fetch(&type, &value, &traceback);
@@ -191,31 +160,32 @@ bool Stream::run(bool write) {
             queue_read();
         }
         PyErr_Restore(type, value, traceback);
-        return report_failure(loop.get(), write);
+        return report_failure(loop.get(), write ? "_write_ready" : "_read_ready");
     }
     const double took = timed ? LoopCore::time() - begin : 0;
     return took < core.slow_callback_duration || report_slow(loop.get(), write, took);
 }
 
 /// As asyncio's selector loop would have made it for the same event.
-Ref Stream::handle_of(PyObject* loop, bool write) {
-    Ref callback = Ref::steal(PyObject_GetAttrString(self_, write ? "_write_ready" : "_read_ready"));
-    return callback ? module_.handles.make(loop, callback.get(), module_.empty_tuple.get(), nullptr) : Ref();
+Ref Stream::handle_of(PyObject* loop, const char* method, PyObject* argument) {
+    Ref callback = Ref::steal(PyObject_GetAttrString(self_, method));
+    Ref args = argument ? Ref::steal(PyTuple_Pack(1, argument)) : module_.empty_tuple;
+    return callback && args ? module_.handles.make(loop, callback.get(), args.get(), nullptr) : Ref();
 }
 
 bool Stream::report_slow(PyObject* loop, bool write, double took) {
-    Ref handle = handle_of(loop, write);
+    Ref handle = handle_of(loop, write ? "_write_ready" : "_read_ready", nullptr);
     Ref done =
         Ref::steal(handle ? PyObject_CallMethod(loop, "_report_slow", "Od", handle.get(), took) : nullptr);
     if (!done) PyErr_WriteUnraisable(self_);
     return true;
 }
 
-bool Stream::report_failure(PyObject* loop, bool write) {
+bool Stream::report_failure(PyObject* loop, const char* method, PyObject* argument) {
     if (leaves_the_loop()) return false;
     asioserve::py::gil.assert_held();
     Ref error = asioserve::py::take_raised();
-    Ref handle = handle_of(loop, write);
+    Ref handle = handle_of(loop, method, argument);
     Ref done = Ref::steal(
         handle ? PyObject_CallMethod(loop, "_callback_failed", "OO", handle.get(), error.get()) : nullptr);
     if (done) return true;

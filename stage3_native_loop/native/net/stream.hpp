@@ -7,14 +7,18 @@
 // read that was shorter than the buffer has taken all; otherwise the entry is queued again, so that a busy
 // connection has one read a turn like every other.
 // Writing: at once, as far as the kernel takes it; the rest waits in a WriteQueue for an edge.
+// The socket: a number, closed when the connection is lost, unless the program has brought an object of its
+// own; then that is closed. One is made for a program that asks (StreamTransport._make_socket).
 //
 // Threads: under the GIL, on the loop's thread or while nobody runs it; the destructor on any thread.
 #pragma once
 
+#include <memory>
 #include <span>
 
 #include "stage3_native_loop/native/core/ready_queue.hpp"
 #include "stage3_native_loop/native/net/native_protocol.hpp"
+#include "stage3_native_loop/native/net/socket_name.hpp"
 #include "stage3_native_loop/native/net/write_queue.hpp"
 #include "stage3_native_loop/native/os/edge_watch.hpp"
 
@@ -33,11 +37,25 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
 
     /// What kind of socket it is: how much a short read says.
     enum class Kind { tcp, unix_domain, other };
-    /// Once, before anything else. False with an exception set.
-    bool open(PyObject* loop, PyObject* sock, int fd, Kind kind);
-    /// The connection is lost: forgets all but what a closed transport tells. Returns the socket, for the
-    /// caller to close.
-    asioserve::py::Ref dispose();
+    /// A connection that is there.
+    struct Connection {
+        int fd = -1;                 ///< connected, non-blocking
+        Kind kind = Kind::other;     ///< of socket
+        bool no_delay = false;       ///< small writes go out at once: TCP_NODELAY
+        PyObject* sock = nullptr;    ///< which has `fd`; null: the stream has it
+        SocketName* peer = nullptr;  ///< taken over; null: the kernel is asked
+    };
+    /// Once, before anything else: the server is told, and in the next turn, in this order, the protocol;
+    /// then it is read, and who waits is told. `server` and `waiter` may be None. False with an exception
+    /// set, and `fd` still the caller's.
+    bool open(PyObject* loop, const Connection& connection, PyObject* protocol, PyObject* server,
+              PyObject* waiter);
+    /// The end: connection_lost(exc), the socket is closed, the server told. False with an exception set.
+    bool lose(PyObject* exc);
+    /// Closes the socket of one that was never lost. False with an exception set.
+    bool close_socket();
+    /// Tells its server that it has gone. False with an exception set.
+    bool leave_server();
 
     // --- the transport's methods: null or false with an exception set
     // -----------------------------------------
@@ -86,12 +104,19 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     std::size_t write_buffer_size() const noexcept { return out_.size(); }
     PyObject* loop() const noexcept { return loop_.get(); }
     PyObject* sock() const noexcept { return sock_.get(); }
+    bool is_open() const noexcept { return open_; }
+    const SocketName& name() const noexcept { return name_; }
+    const SocketName& peer_name() const noexcept { return peer_name_; }
     PyObject* protocol() const noexcept { return protocol_.get(); }
     PyObject* empty_waiter() const noexcept { return empty_waiter_.get(); }
     PyObject* high_water() const noexcept { return high_object_.get(); }
     PyObject* low_water() const noexcept { return low_object_.get(); }
     /// @}
-    /// asyncio.Server, of which the Python face keeps account.
+    /// The object that the socket is from now on; it has fd().
+    void show_socket(asioserve::py::Ref sock) noexcept { sock_ = std::move(sock); }
+    /// Whether somebody may watch the descriptor besides: while sendfile() does, and after the end.
+    bool lends_descriptor() const noexcept { return closing_ || empty_waiter_; }
+    /// asyncio.Server, or empty.
     asioserve::py::Ref server;
 
     /// Streams' own: how it watches this one, and the reference by which the loop keeps it alive.
@@ -101,6 +126,25 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     /// @}
 
   private:
+    /// What is due in the next turn, in a context of its own.
+    struct Later final : NativeCallback {
+        explicit Later(Stream& s) noexcept : stream(s) {}
+        bool run(bool lost) override { return lost ? stream.run_losing() : stream.run_opening(); }
+        Stream& stream;
+        asioserve::py::Ref context;
+        asioserve::py::Ref what;    // connection_made; or what connection_lost() is told
+        asioserve::py::Ref waiter;  // for connection_made alone
+    };
+
+    // the rest of beginning and end: stream_life.cpp
+    bool open_soon(PyObject* protocol, PyObject* waiter);
+    bool lose_soon(PyObject* exc);
+    bool run_opening();
+    bool run_losing();
+    bool call_made(Later& now);
+    bool tell_waiter(PyObject* waiter);
+    bool call_soon(const char* method, PyObject* argument);
+
     // reading: stream_read.cpp
     bool on_readable();
     bool read_data();
@@ -129,10 +173,9 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     void keep_if_needed();
     bool fatal(const char* message);
     bool log_debug(const char* what);
-    bool call_later_in_turn(const char* method, PyObject* argument);
     bool report_slow(PyObject* loop, bool write, double took);
-    bool report_failure(PyObject* loop, bool write);
-    asioserve::py::Ref handle_of(PyObject* loop, bool write);
+    bool report_failure(PyObject* loop, const char* method, PyObject* argument = nullptr);
+    asioserve::py::Ref handle_of(PyObject* loop, const char* method, PyObject* argument);
 
     const ModuleState& module_;
     PyObject* const self_;
@@ -141,9 +184,12 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     asioserve::py::Ref read_context_, write_context_;
     asioserve::py::Ref high_object_, low_object_;
     NativeProtocol* native_ = nullptr;  // inside protocol_, if it has one
+    std::unique_ptr<Later> opening_, losing_;
+    SocketName name_, peer_name_;
     WriteQueue out_;
     double high_ = 64 * 1024, low_ = 16 * 1024;
-    int fd_ = -1;
+    int fd_ = -1;          // also once it is closed
+    bool open_ = false;    // the socket is to be closed
     int lost_writes_ = 0;  // asyncio's _conn_lost: not 0 once connection_lost() is due
     Kind kind_ = Kind::other;
     bool buffered_ = false;  // the protocol is a BufferedProtocol
@@ -151,14 +197,20 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     bool protocol_paused_ = false;
     bool closing_ = false;
     bool paused_ = false;
-    bool reading_ = false;         // edges are read for
-    bool maybe_readable_ = false;  // an edge came, and no read has yet found the end
-    bool doubtful_ = false;        // a short read is not the end: a hang-up or urgent data
-    bool bulk_ = false;            // the last read was long: the next goes into a bytes object straight
+    bool reading_ = false;          // edges are read for
+    bool maybe_readable_ = false;   // an edge came, and no read has yet found the end
+    bool doubtful_ = false;         // a short read is not the end: a hang-up or urgent data
+    bool bulk_ = false;             // the last read was long: the next goes into a bytes object straight
+    bool hang_up_watched_ = false;  // see Streams
     bool eof_written_ = false;
     bool read_queued_ = false;
     bool write_queued_ = false;
 };
+
+/// An instance of `cls`, a subclass of StreamTransport, over a connection; see Stream::open(). It has `fd` if
+/// that was done. Null with an exception set.
+asioserve::py::Ref make_stream(PyObject* cls, PyObject* loop, const Stream::Connection& connection,
+                               PyObject* protocol, PyObject* server, PyObject* waiter);
 
 /// Makes the type StreamTransport for the module. New reference, null with an exception set.
 PyObject* make_stream_type(PyObject* module);

@@ -43,6 +43,10 @@ ssize_t Stream::receive(void* to, std::size_t room) {
             if (kind_ == Kind::other || (message.msg_flags & MSG_CTRUNC)) doubtful_ = true;
         }
     } while (n < 0 && errno == EINTR);
+    // The peer's end may have come with these bytes: from now on that is told of too.
+    if (n > 0 && static_cast<std::size_t>(n) < room && !hang_up_watched_ && !doubtful_)
+        hang_up_watched_ = core_->streams().watch_hang_ups(fd_);
+    if (n > 0 && !hang_up_watched_) doubtful_ = true;
     return n;
 }
 

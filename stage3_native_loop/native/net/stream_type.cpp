@@ -1,9 +1,11 @@
 // The Python type _asioloop.StreamTransport: argument parsing in front of Stream, for asioloop's transport to
 // derive from.
+#include <array>
 #include <cstddef>
 #include <new>
 
 #include "stage3_native_loop/native/core/module.hpp"
+#include "stage3_native_loop/native/net/connect.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
 
 namespace asioloop {
@@ -16,7 +18,7 @@ namespace {
 /// Lies over an instance of asyncio's _FlowControlMixin, the Transport that sendfile() insists on. Its fields
 /// are ours to visit and to clear; all but the extra information stay empty, as ours shadow them.
 struct StreamObject {
-    PyObject_HEAD PyObject* inherited[5];
+    PyObject_HEAD PyObject* inherited[5];  // the first is the dict of the extra information
     alignas(Stream) std::byte storage[sizeof(Stream)];
 };
 
@@ -64,17 +66,43 @@ void stream_dealloc(PyObject* self) {
 }
 
 PyObject* open_stream(PyObject* self, PyObject* args) {
-    PyObject *loop = nullptr, *sock = nullptr, *protocol = nullptr, *server = nullptr;
-    int fd = -1, kind = 0;
-    if (!PyArg_ParseTuple(args, "OOiiOO", &loop, &sock, &fd, &kind, &protocol, &server)) return nullptr;
-    if (!stream(self).open(loop, sock, fd, static_cast<Stream::Kind>(kind))) return nullptr;
-    stream(self).server = Ref::borrow(server);
-    return none_if(stream(self).set_protocol(protocol));
+    PyObject *loop = nullptr, *protocol = nullptr, *server = nullptr, *waiter = nullptr;
+    Stream::Connection connection;
+    int kind = 0, no_delay = 0;
+    if (!PyArg_ParseTuple(args, "OOiipOOO", &loop, &connection.sock, &connection.fd, &kind, &no_delay,
+                          &protocol, &server, &waiter))
+        return nullptr;
+    connection.kind = static_cast<Stream::Kind>(kind);
+    connection.no_delay = no_delay != 0;
+    return none_if(stream(self).open(loop, connection, protocol, server, waiter));
 }
 
-PyObject* dispose(PyObject* self, PyObject*) {
-    Ref sock = stream(self).dispose();
-    return sock ? sock.release() : new_reference(Py_None);
+PyObject* adopt(PyObject* cls, PyObject* args) {
+    PyObject *loop = nullptr, *protocol = nullptr, *waiter = nullptr;
+    Stream::Connection connection;
+    if (!PyArg_ParseTuple(args, "OiOO", &loop, &connection.fd, &protocol, &waiter)) return nullptr;
+    connection.kind = Stream::Kind::tcp;
+    connection.no_delay = true;
+    return make_stream(cls, loop, connection, protocol, Py_None, waiter).release();
+}
+
+PyObject* owner_of(PyObject* cls, PyObject* args) {
+    PyObject* loop = nullptr;
+    int fd = -1;
+    ModuleState* module = state_of(reinterpret_cast<PyTypeObject*>(cls));
+    if (!module || !PyArg_ParseTuple(args, "O!i", module->loop_type.get(), &loop, &fd)) return nullptr;
+    const Stream* owner = core_of(loop)->streams().find(fd);
+    // Who looks may be what the end of that very transport runs: it must not come back to life.
+    if (!owner || owner->lends_descriptor() || Py_REFCNT(owner->self()) == 0) return new_reference(Py_None);
+    return new_reference(owner->self());
+}
+
+PyObject* lose(PyObject* self, PyObject* exc) {
+    return none_if(stream(self).lose(exc));
+}
+
+PyObject* close_socket(PyObject* self, PyObject*) {
+    return none_if(stream(self).close_socket() && stream(self).leave_server());
 }
 
 // --- methods
@@ -103,6 +131,33 @@ PyObject* write_lines(PyObject* self, PyObject* const* values, Py_ssize_t n, PyO
 PyObject* set_protocol(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
     PyObject* protocol = only("set_protocol", "protocol", values, n, names);
     return none_if(protocol && stream(self).set_protocol(protocol));
+}
+
+/// What the extra information has not been given, but the stream knows. Null without an exception: nothing.
+Ref known_info(PyObject* self, PyObject* name) {
+    if (!PyUnicode_Check(name)) return {};
+    const auto is = [name](const char* text) { return PyUnicode_CompareWithASCIIString(name, text) == 0; };
+    if (stream(self).fd() < 0) return {};
+    if (is("peername")) return stream(self).peer_name().object();
+    if (is("sockname")) return stream(self).name().object();
+    if (is("socket")) return Ref::steal(PyObject_CallMethod(self, "_socket_info", nullptr));
+    return {};
+}
+
+PyObject* get_extra_info(PyObject* self, PyObject* args, PyObject* named) {
+    constexpr std::array names{"name", "default", static_cast<const char*>(nullptr)};
+    PyObject *name = nullptr, *fallback = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, named, "O|O:get_extra_info", const_cast<char**>(names.data()),
+                                     &name, &fallback))
+        return nullptr;
+    const Ref info = Ref::borrow(reinterpret_cast<StreamObject*>(self)->inherited[0]);
+    if (!info) return new_reference(fallback);
+    if (PyObject* found = PyDict_GetItemWithError(info.get(), name)) return new_reference(found);
+    if (PyErr_Occurred()) return nullptr;
+    Ref known = known_info(self, name);
+    if (!known) return PyErr_Occurred() ? nullptr : new_reference(fallback);
+    if (PyDict_SetItem(info.get(), name, known.get()) < 0) return nullptr;
+    return known.release();
 }
 
 PyObject* can_write_eof(PyObject*, PyObject*) {
@@ -197,8 +252,21 @@ PyMethodDef methods[] = {
     {"_start_reading", &start_reading, METH_NOARGS, "After connection_made()."},
     {"_read_ready", &read_ready, METH_NOARGS, "Read, as when something has arrived."},
     {"_write_ready", &write_ready, METH_NOARGS, "Send, as when there is room."},
-    {"_open", &open_stream, METH_VARARGS, "(loop, sock, fd, kind, protocol, server)"},
-    {"_dispose", &dispose, METH_NOARGS, "Forget all; return the socket, for the caller to close."},
+    {"get_extra_info", as_method(&get_extra_info), METH_VARARGS | METH_KEYWORDS,
+     "get_extra_info($self, name, default=None)\n--\n\nWhat is known of the connection: 'socket', "
+     "'sockname', "
+     "'peername'."},
+    {"_open", &open_stream, METH_VARARGS, "(loop, sock, fd, kind, no_delay, protocol, server, waiter)"},
+    {"_adopt", &adopt, METH_VARARGS | METH_CLASS,
+     "(loop, fd, protocol, waiter) -> transport\n\nOver a TCP connection whose descriptor is the transport's "
+     "from "
+     "now on."},
+    {"_owner_of", &owner_of, METH_VARARGS | METH_CLASS,
+     "(loop, fd) -> the transport that nobody may watch the descriptor of besides; None: there is none."},
+    {"_connect_here", &connect_here, METH_VARARGS | METH_STATIC,
+     "(host, port) -> (descriptor, connected), or None: it is no loopback address in digits."},
+    {"_lose", &lose, METH_O, "connection_lost(exc), and the socket is closed."},
+    {"_close_socket", &close_socket, METH_NOARGS, "Close the socket of a transport that nobody has closed."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -208,6 +276,16 @@ PyMethodDef methods[] = {
 template <auto field>
 PyObject* object_field(PyObject* self, void*) {
     return or_none((stream(self).*field)());
+}
+
+/// Made now, if the stream has but a number.
+PyObject* sock_field(PyObject* self, void*) {
+    if (!stream(self).is_open()) return new_reference(Py_None);
+    if (PyObject* sock = stream(self).sock()) return new_reference(sock);
+    Ref sock = Ref::steal(PyObject_CallMethod(self, "_make_socket", "i", stream(self).fd()));
+    if (!sock) return nullptr;
+    stream(self).show_socket(sock);
+    return sock.release();
 }
 
 template <auto field>
@@ -229,7 +307,9 @@ PyObject* waits_to_write(PyObject* self, void*) {
 
 PyGetSetDef fields[] = {
     {"_loop", &object_field<&Stream::loop>, nullptr, nullptr, nullptr},
-    {"_sock", &object_field<&Stream::sock>, nullptr, nullptr, nullptr},
+    {"_sock", &sock_field, nullptr, nullptr, nullptr},
+    {"_is_open", &truth_field<&Stream::is_open>, nullptr, "Whether the socket is still to be closed.",
+     nullptr},
     {"_sock_fd", &fd_field, nullptr, nullptr, nullptr},
     {"_protocol", &object_field<&Stream::protocol>, nullptr, nullptr, nullptr},
     {"_protocol_connected", &truth_field<&Stream::protocol_connected>, nullptr, nullptr, nullptr},
@@ -267,6 +347,16 @@ Stream* stream_of(const ModuleState& module, PyObject* transport) {
     const bool ours =
         PyObject_TypeCheck(transport, reinterpret_cast<PyTypeObject*>(module.stream_type.get()));
     return ours ? &stream(transport) : nullptr;
+}
+
+asioserve::py::Ref make_stream(PyObject* cls, PyObject* loop, const Stream::Connection& connection,
+                               PyObject* protocol, PyObject* server, PyObject* waiter) {
+    Ref self = Ref::steal(stream_new(reinterpret_cast<PyTypeObject*>(cls), nullptr, nullptr));
+    if (!self) return {};
+    reinterpret_cast<StreamObject*>(self.get())->inherited[0] = PyDict_New();
+    if (!reinterpret_cast<StreamObject*>(self.get())->inherited[0]) return {};
+    if (!stream(self.get()).open(loop, connection, protocol, server, waiter)) return {};
+    return self;
 }
 
 PyObject* make_stream_type(PyObject* module) {

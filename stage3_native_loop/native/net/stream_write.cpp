@@ -172,8 +172,7 @@ bool Stream::all_sent() {
     }
     if (closing_) {
         ++lost_writes_;  // connection_lost() may call abort(): it is told once all the same
-        return static_cast<bool>(
-            Ref::steal(PyObject_CallMethod(self_, "_call_connection_lost", "O", Py_None)));
+        return lose(Py_None);
     }
     if (eof_written_ && ::shutdown(fd_, SHUT_WR) < 0) return PyErr_SetFromErrno(PyExc_OSError), false;
     return true;

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "stage3_native_loop/native/core/loop.hpp"
+#include "stage3_native_loop/native/net/acceptor.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
 
 namespace asioloop {
@@ -23,44 +24,54 @@ char* Streams::buffer() {
     return buffer_.get();
 }
 
-bool Streams::add(Stream& stream) {
+void Streams::add(Stream& stream) {
+    const auto fd = static_cast<std::size_t>(stream.fd());
+    if (by_fd_.size() <= fd) by_fd_.resize(fd + fd / 2 + 16);
+    by_fd_[fd] = &stream;
+}
+
+Stream* Streams::find(int fd) const noexcept {
+    const auto at = static_cast<std::size_t>(fd);
+    return fd >= 0 && at < by_fd_.size() ? by_fd_[at] : nullptr;
+}
+
+bool Streams::watch(Stream& stream) {
     if (!loop_.in_own_process()) {
         PyErr_SetString(PyExc_RuntimeError, "this event loop is the parent process's");
         return false;
     }
     stop_abandoned();
-    const auto fd = static_cast<std::size_t>(stream.fd());
     try {
         stream.watch = EdgeWatch(loop_, stream.fd(), stream);
-        watch_hang_ups(stream.fd());
-        if (by_fd_.size() <= fd) by_fd_.resize(fd + fd / 2 + 16);
     } catch (const asio::system_error& e) {
-        stream.watch.stop(false);
         errno = e.code().value();
         PyErr_SetFromErrno(PyExc_OSError);
         return false;
     } catch (const std::bad_alloc&) {
-        stream.watch.stop(false);
         PyErr_NoMemory();
         return false;
     }
-    by_fd_[fd] = &stream;
     return true;
 }
 
-void Streams::watch_hang_ups(int fd) {
+bool Streams::watch_hang_ups(int fd) noexcept {
+    if (!loop_.in_own_process()) return false;
     if (hang_ups_ < 0) {
         hang_ups_ = epoll_create1(EPOLL_CLOEXEC);
-        if (hang_ups_ < 0) throw asio::system_error(asio::error_code(errno, asio::system_category()));
-        hang_ups_watch_ = EdgeWatch(loop_, hang_ups_, *this);
+        if (hang_ups_ < 0) return false;
+        try {
+            hang_ups_watch_ = EdgeWatch(loop_, hang_ups_, *this);
+        } catch (const std::exception&) {
+            ::close(std::exchange(hang_ups_, -1));
+            return false;
+        }
     }
     epoll_event event{};
     event.events = EPOLLRDHUP | EPOLLET;  // hang-ups of both sides and errors come unasked
     event.data.fd = fd;
     // EEXIST: the same connection as before, after a pause in which somebody else read.
-    if (epoll_ctl(hang_ups_, EPOLL_CTL_ADD, fd, &event) < 0 &&
-        (errno != EEXIST || epoll_ctl(hang_ups_, EPOLL_CTL_MOD, fd, &event) < 0))
-        throw asio::system_error(asio::error_code(errno, asio::system_category()));
+    return epoll_ctl(hang_ups_, EPOLL_CTL_ADD, fd, &event) == 0 ||
+           (errno == EEXIST && epoll_ctl(hang_ups_, EPOLL_CTL_MOD, fd, &event) == 0);
 }
 
 void Streams::edge(EdgeWatch::Edge) {
@@ -79,7 +90,6 @@ void Streams::edge(EdgeWatch::Edge) {
 void Streams::remove(Stream& stream) {
     const auto fd = static_cast<std::size_t>(stream.fd());
     if (fd < by_fd_.size() && by_fd_[fd] == &stream) by_fd_[fd] = nullptr;
-    keep(stream, false);
 }
 
 void Streams::keep(Stream& stream, bool on) {
@@ -90,8 +100,8 @@ void Streams::keep(Stream& stream, bool on) {
 }
 
 void Streams::abandon(Stream& stream) {
-    const auto fd = static_cast<std::size_t>(stream.fd());
-    if (fd < by_fd_.size() && by_fd_[fd] == &stream) by_fd_[fd] = nullptr;
+    remove(stream);
+    if (!stream.watch) return;
     stream.watch.mute();
     abandoned_.push_back(std::move(stream.watch));
     if (!loop_.running() || loop_.on_loop_thread()) stop_abandoned();
@@ -103,6 +113,7 @@ void Streams::stop_abandoned() {
 }
 
 void Streams::close() {
+    while (!acceptors_.empty()) acceptors_.back()->stop(false);
     stop_abandoned();
     std::vector<Ref> kept;  // let go at the end: a transport that goes runs code
     for (Stream* stream : by_fd_) {

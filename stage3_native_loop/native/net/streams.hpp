@@ -4,8 +4,8 @@
 // Why hang-ups need a place of their own: edges come with what arrives, and a read that is shorter than its
 // buffer has taken all. A peer's FIN can have arrived together with the last bytes, and then no edge tells of
 // it. So each connection is also in an epoll of ours that asks for hang-ups alone; Asio's reactor watches
-// that epoll. It costs a system call per connection and one per batch of hang-ups, and saves one per message
-// (the recv() that would find nothing).
+// that epoll. It costs a system call per connection that has received something and one per batch of
+// hang-ups, and saves one per message (the recv() that would find nothing).
 //
 // Threads: under the GIL, on the loop's thread or while nobody runs it; abandon() on any thread.
 #pragma once
@@ -18,6 +18,7 @@
 
 namespace asioloop {
 
+class Acceptor;
 class LoopCore;
 class Stream;
 
@@ -34,10 +35,22 @@ class Streams final : EdgeWatch::Listener {
     /// To receive into; used by one stream at a time, never across a call into Python.
     char* buffer();
 
-    /// Starts to watch a stream's descriptor. False with an exception set.
-    bool add(Stream& stream);
-    /// Takes it out: its watch has stopped, and nothing refers to it any more.
+    /// A stream that has opened, so that its descriptor is found to be in use. May throw std::bad_alloc.
+    void add(Stream& stream);
+    /// Nothing refers to it any more.
     void remove(Stream& stream);
+    /// The stream that has this descriptor; null: none of ours.
+    Stream* find(int fd) const noexcept;
+    /// One that has started, to be stopped with the loop. May throw std::bad_alloc.
+    void add(Acceptor& acceptor) { acceptors_.push_back(&acceptor); }
+    /// It has stopped.
+    void remove(Acceptor& acceptor) noexcept { std::erase(acceptors_, &acceptor); }
+    /// Starts to watch a stream's descriptor. False with an exception set.
+    bool watch(Stream& stream);
+    /// Its watch has stopped: it needs no keeping.
+    void unwatch(Stream& stream) { keep(stream, false); }
+    /// From now on the peer's end is told as an edge of its own. False: the kernel cannot.
+    bool watch_hang_ups(int fd) noexcept;
     /// While a stream waits for something, the loop keeps it alive, as a program need not.
     void keep(Stream& stream, bool on);
     /// A transport that nobody refers to goes, perhaps on another thread: then its watch is stopped when the
@@ -51,12 +64,12 @@ class Streams final : EdgeWatch::Listener {
 
   private:
     void edge(EdgeWatch::Edge what) override;
-    void watch_hang_ups(int fd);
     void stop_abandoned();
 
     LoopCore& loop_;
     std::unique_ptr<char[]> buffer_;
     std::vector<Stream*> by_fd_;
+    std::vector<Acceptor*> acceptors_;
     std::vector<EdgeWatch> abandoned_;
     int hang_ups_ = -1;  // an epoll
     EdgeWatch hang_ups_watch_;

@@ -1,0 +1,164 @@
+"""Where connections come from: the loop's part of accepting and connecting.
+
+Server is asyncio's own, and so is what happens rarely or waits for the network. Native are what runs for each connection that
+comes in (_asioloop.Acceptor), and a connection to this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+from asyncio import constants, trsock
+from asyncio.log import logger
+from collections.abc import Callable
+from typing import Any
+
+import _asioloop
+
+from ._streams import StreamTransport, kind_of
+
+_Factory = Callable[[], asyncio.BaseProtocol]
+
+_FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+_base_connect = asyncio.SelectorEventLoop.create_connection
+_DEFAULTS = _base_connect.__kwdefaults__ or {}
+_MISSING = object()
+
+# asyncio accepts a whole backlog a turn; so long the connections that are there would have to wait.
+_BATCH = 64
+
+
+class Connections(asyncio.SelectorEventLoop):
+    """What asioloop.Loop is besides its core: servers' listening sockets, and create_connection().
+
+    Threads: the loop's.
+    """
+
+    # --- accepting: asyncio.Server calls these -----------------------------------------------------------------
+
+    def _start_serving(
+        self,
+        protocol_factory: _Factory,
+        sock: socket.socket,
+        sslcontext: Any = None,
+        server: Any = None,
+        backlog: int = 100,
+        *timeouts: Any,
+        **more_timeouts: Any,
+    ) -> None:
+        if sock.family not in _FAMILIES:
+            super()._start_serving(  # type: ignore[misc]
+                protocol_factory, sock, sslcontext, server, backlog, *timeouts, **more_timeouts
+            )
+            return
+        self._ensure_fd_no_transport(sock)
+
+        def by_hand(fd: int, address: Any) -> None:
+            conn = socket.socket(sock.family, sock.type, sock.proto, fileno=fd)
+            conn.setblocking(False)
+            if self.get_debug():
+                logger.debug("%r got a new connection from %r: %r", server, address, conn)
+            accept = self._accept_connection2(  # type: ignore[attr-defined]
+                protocol_factory, conn, {"peername": address}, sslcontext, server, *timeouts, **more_timeouts
+            )
+            self.create_task(accept)
+
+        def failed(exc: OSError) -> None:
+            self.call_exception_handler(
+                {
+                    "message": "socket.accept() out of system resource",
+                    "exception": exc,
+                    "socket": trsock.TransportSocket(sock),
+                }
+            )
+            self.call_later(constants.ACCEPT_RETRY_DELAY, acceptor.resume)
+
+        self._stop_accepting(sock)
+        acceptor = self._acceptors[sock] = _asioloop.Acceptor(
+            self,
+            StreamTransport,
+            protocol_factory,
+            server,
+            by_hand,
+            failed,
+            sock.fileno(),
+            kind_of(sock.family, sock.proto),
+            sock.proto == socket.IPPROTO_TCP,
+            sslcontext is not None,
+            min(backlog, _BATCH),
+        )
+
+    def _stop_serving(self, sock: socket.socket) -> None:
+        self._stop_accepting(sock)
+        super()._stop_serving(sock)  # type: ignore[misc]
+
+    @functools.cached_property
+    def _acceptors(self) -> dict[socket.socket, _asioloop.Acceptor]:
+        return {}
+
+    def _stop_accepting(self, sock: socket.socket) -> None:
+        acceptor = self._acceptors.pop(sock, None)
+        if acceptor is not None:
+            acceptor.stop(sock.fileno() < 0)
+
+    # --- connecting --------------------------------------------------------------------------------------------
+
+    @functools.wraps(_base_connect)
+    async def create_connection(  # type: ignore[override]
+        self, protocol_factory: _Factory, host: Any = None, port: Any = None, **options: Any
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        """Connect to a TCP server (asyncio.loop.create_connection).
+
+        What has no options and goes to a loopback address in digits is there at once, without a watch or a thread.
+        """
+        if (
+            type(host) is str
+            and type(port) is int
+            and not self.get_debug()
+            and all(value is _DEFAULTS.get(key, _MISSING) for key, value in options.items())
+        ):
+            here = StreamTransport._connect_here(host, port)
+            if here is not None:
+                return await self._adopt_connection(protocol_factory, host, port, *here)
+        return await super().create_connection(protocol_factory, host, port, **options)
+
+    async def _adopt_connection(
+        self, protocol_factory: _Factory, host: str, port: int, fd: int, connected: bool
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        if not connected:  # the server's backlog is full
+            sock = socket.socket(fileno=fd)
+            try:
+                sock.setblocking(False)
+                await self.sock_connect(sock, (host, port))
+            except BaseException:
+                sock.close()
+                raise
+            return await super().create_connection(protocol_factory, sock=sock)
+        waiter = self.create_future()
+        try:
+            protocol = protocol_factory()
+            transport = StreamTransport._adopt(self, fd, protocol, waiter)
+        except BaseException:
+            socket.close(fd)
+            raise
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            raise
+        return transport, protocol
+
+    # --- who has a descriptor ----------------------------------------------------------------------------------
+
+    def _ensure_fd_no_transport(self, fd: Any) -> None:
+        super()._ensure_fd_no_transport(fd)  # type: ignore[misc]
+        transport = StreamTransport._owner_of(self, fd if isinstance(fd, int) else int(fd.fileno()))
+        if transport is not None:
+            raise RuntimeError(f"File descriptor {fd!r} is used by transport {transport!r}")
+
+    async def _sendfile_native(self, transp: Any, *arguments: Any) -> int:
+        # asyncio's takes the transport out of there meanwhile, so that sock_sendfile() may wait for the descriptor.
+        self._transports[transp._sock_fd] = transp  # type: ignore[attr-defined]
+        sent: int = await super()._sendfile_native(transp, *arguments)  # type: ignore[misc]
+        return sent

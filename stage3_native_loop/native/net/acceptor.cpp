@@ -1,0 +1,201 @@
+#include "stage3_native_loop/native/net/acceptor.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <asio/system_error.hpp>
+#include <cerrno>
+
+#include "common/python/errors.hpp"
+#include "stage3_native_loop/native/core/loop.hpp"
+#include "stage3_native_loop/native/net/streams.hpp"
+
+namespace asioloop {
+
+using asioserve::py::new_reference;
+using asioserve::py::Ref;
+
+namespace {
+
+bool leaves_the_loop() {
+    return PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+}
+
+/// accept4() of one connection, with its peer.
+int accept_one(int fd, SocketName& peer) {
+    sockaddr_storage storage;
+    int got = -1;
+    do {
+        socklen_t size = sizeof(storage);
+        auto* const address = reinterpret_cast<sockaddr*>(&storage);
+        got = ::accept4(fd, address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (got >= 0) peer.set(address, size);
+        // ECONNABORTED: whoever came has left.
+    } while (got < 0 && (errno == EINTR || errno == ECONNABORTED));
+    return got;
+}
+
+}  // namespace
+
+bool Acceptor::start(const Parts& parts, const Ways& ways) {
+    if (core_) return PyErr_SetString(PyExc_RuntimeError, "it accepts already"), false;
+    if (!PyObject_TypeCheck(parts.loop, reinterpret_cast<PyTypeObject*>(module_.loop_type.get()))) {
+        PyErr_Format(PyExc_TypeError, "an asioloop.Loop is needed, not %R", parts.loop);
+        return false;
+    }
+    LoopCore* const core = core_of(parts.loop);
+    if (core->closed()) return PyErr_SetString(PyExc_RuntimeError, "Event loop is closed"), false;
+    if (!core->in_own_process()) {
+        PyErr_SetString(PyExc_RuntimeError, "this event loop is the parent process's");
+        return false;
+    }
+    context_ = Ref::steal(PyContext_CopyCurrent());
+    if (!context_) return false;
+    loop_ = Ref::borrow(parts.loop);
+    class_ = Ref::borrow(parts.transport_class);
+    factory_ = Ref::borrow(parts.factory);
+    server_ = Ref::borrow(parts.server);
+    by_hand_ = Ref::borrow(parts.by_hand);
+    failed_ = Ref::borrow(parts.failed);
+    ways_ = ways;
+    core_ = core;
+    try {
+        watch_ = EdgeWatch(*core, ways.fd, *this);
+        core->streams().add(*this);
+    } catch (const asio::system_error& e) {
+        stop(false);
+        errno = e.code().value();
+        PyErr_SetFromErrno(PyExc_OSError);
+        return false;
+    } catch (const std::bad_alloc&) {
+        stop(false);
+        PyErr_NoMemory();
+        return false;
+    }
+    return true;
+}
+
+void Acceptor::stop(bool closed) noexcept {
+    if (!core_) return;
+    watch_.stop(closed);
+    core_->streams().remove(*this);
+    core_ = nullptr;
+    clear();
+}
+
+void Acceptor::resume() {
+    if (core_) queue();
+}
+
+void Acceptor::edge(EdgeWatch::Edge) {
+    queue();
+}
+
+void Acceptor::queue() {
+    if (std::exchange(queued_, true)) return;
+    core_->push_ready({new_reference(self_), nullptr, false, this});
+}
+
+bool Acceptor::run(bool) {
+    queued_ = false;
+    if (!core_) return true;  // stopped meanwhile
+    const Ref loop = loop_;
+    return accept_batch() || report(loop.get());
+}
+
+bool Acceptor::accept_batch() {
+    SocketName peer;
+    for (int i = 0; i < ways_.batch; ++i) {
+        const int fd = accept_one(ways_.fd, peer);
+        if (fd < 0) return errno == EAGAIN || errno == EWOULDBLOCK || accept_failed(errno);
+        failing_ = false;
+        const bool ok = accepted(fd, peer);
+        if (!core_) return ok;  // the program has closed the server
+        if (!ok) {
+            queue();
+            return false;
+        }
+    }
+    queue();
+    return true;
+}
+
+bool Acceptor::accept_failed(int error) {
+    errno = error;
+    PyErr_SetFromErrno(PyExc_OSError);
+    if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+        asioserve::py::gil.assert_held();
+        const Ref exc = asioserve::py::take_raised();
+        const Ref failed = failed_;
+        return static_cast<bool>(Ref::steal(PyObject_CallOneArg(failed.get(), exc.get())));
+    }
+    // The network says why one connection has failed; others may wait behind it. Twice: it is the socket's
+    // own.
+    if (!std::exchange(failing_, true)) queue();
+    return false;
+}
+
+bool Acceptor::accepted(int fd, SocketName& peer) {
+    Ref context = Ref::steal(PyContext_Copy(context_.get()));
+    if (!context || PyContext_Enter(context.get()) < 0) {
+        ::close(fd);
+        return false;
+    }
+    const bool ok = ways_.all_by_hand || core_->debug ? hand_over(fd, peer) : make_transport(fd, peer);
+    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(self_);
+    PyErr_Restore(type, value, traceback);
+    return ok;
+}
+
+bool Acceptor::make_transport(int fd, SocketName& peer) {
+    // Shared, as the program may stop it.
+    const Ref factory = factory_, loop = loop_, server = server_, transport_class = class_;
+    const Ref protocol = Ref::steal(PyObject_CallNoArgs(factory.get()));
+    if (protocol) {
+        const Stream::Connection connection{fd, ways_.kind, ways_.no_delay, nullptr, &peer};
+        if (make_stream(transport_class.get(), loop.get(), connection, protocol.get(), server.get(), Py_None))
+            return true;
+    }
+    ::close(fd);
+    if (leaves_the_loop()) return false;
+    PyErr_Clear();  // as asyncio, which tells only in debug mode
+    return true;
+}
+
+bool Acceptor::hand_over(int fd, const SocketName& peer) {
+    const Ref address = peer.object();
+    if (!address) return ::close(fd), false;
+    const Ref by_hand = by_hand_;
+    return static_cast<bool>(Ref::steal(PyObject_CallFunction(by_hand.get(), "iO", fd, address.get())));
+}
+
+bool Acceptor::report(PyObject* loop) {
+    if (leaves_the_loop()) return false;
+    asioserve::py::gil.assert_held();
+    const Ref error = asioserve::py::take_raised();
+    const Ref callback = Ref::steal(PyObject_GetAttrString(self_, "accept"));
+    const Ref handle =
+        callback ? module_.handles.make(loop, callback.get(), module_.empty_tuple.get(), nullptr) : Ref();
+    const Ref done = Ref::steal(
+        handle ? PyObject_CallMethod(loop, "_callback_failed", "OO", handle.get(), error.get()) : nullptr);
+    if (done) return true;
+    if (leaves_the_loop()) return false;
+    PyErr_WriteUnraisable(self_);
+    return true;
+}
+
+int Acceptor::traverse(visitproc visit, void* arg) {
+    for (const Ref* r : {&loop_, &class_, &factory_, &server_, &by_hand_, &failed_, &context_})
+        Py_VISIT(r->get());
+    return 0;
+}
+
+void Acceptor::clear() noexcept {
+    stop(false);
+    // Each is empty before what was in it goes, and perhaps runs code.
+    for (Ref* r : {&loop_, &class_, &factory_, &server_, &by_hand_, &failed_, &context_}) r->reset();
+}
+
+}  // namespace asioloop
