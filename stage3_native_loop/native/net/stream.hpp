@@ -3,9 +3,9 @@
 // asioloop/_streams.py.
 //
 // Reading: an edge says that something is there → one entry in the loop's ready queue, in line with every
-// other callback → one recv() into the loop's buffer and an exact bytes object → protocol.data_received(). A
-// read that was shorter than the buffer has taken all; otherwise the entry is queued again, so that a busy
-// connection has one read a turn like every other.
+// other callback → one recv() into the loop's buffer and an exact bytes object, or straight into that where
+// much comes → protocol.data_received(). A read that was shorter than there was room for has taken all;
+// otherwise it is repeated, a few times, and then the entry is queued again: a busy connection leaves room.
 // Writing: at once, as far as the kernel takes it; the rest waits in a WriteQueue for an edge.
 // The socket: a number, closed when the connection is lost, unless the program has brought an object of its
 // own; then that is closed. One is made for a program that asks (StreamTransport._make_socket).
@@ -147,6 +147,7 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
 
     // reading: stream_read.cpp
     bool on_readable();
+    bool read_once();
     bool read_data();
     bool read_into_buffer();
     bool read_for_native();
@@ -188,9 +189,10 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     SocketName name_, peer_name_;
     WriteQueue out_;
     double high_ = 64 * 1024, low_ = 16 * 1024;
-    int fd_ = -1;          // also once it is closed
-    bool open_ = false;    // the socket is to be closed
-    int lost_writes_ = 0;  // asyncio's _conn_lost: not 0 once connection_lost() is due
+    std::size_t last_read_ = 0;  // how much data_received() was given
+    int fd_ = -1;                // also once it is closed
+    bool open_ = false;          // the socket is to be closed
+    int lost_writes_ = 0;        // asyncio's _conn_lost: not 0 once connection_lost() is due
     Kind kind_ = Kind::other;
     bool buffered_ = false;  // the protocol is a BufferedProtocol
     bool protocol_connected_ = false;

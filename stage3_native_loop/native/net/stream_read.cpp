@@ -1,6 +1,7 @@
 // The reading half of Stream.
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "stage3_native_loop/native/core/loop.hpp"
@@ -13,8 +14,14 @@ using asioserve::py::new_reference;
 using asioserve::py::Ref;
 
 namespace {
-// What asyncio asks for at most; more at once would only make the peer's turn longer.
-constexpr std::size_t kBulk = 256 * 1024;
+
+// Longer reads go into their bytes object straight: to copy them would cost as much as the kernel's part.
+constexpr std::size_t kDirect = 16 * 1024;
+// Such an object is longer than the last read by so much at most; what is not filled is given back.
+constexpr std::size_t kStep = 32 * 1024;
+// Reads that filled all there was room for, in a row: a stream in full flow has this share of a turn.
+constexpr int kReadsATurn = 4;
+
 }  // namespace
 
 void Stream::queue_read() {
@@ -23,7 +30,16 @@ void Stream::queue_read() {
 }
 
 bool Stream::on_readable() {
-    if (lost_writes_ > 0 || !reading_ || !protocol_) return true;
+    for (int left = kReadsATurn; left > 0; --left) {
+        if (lost_writes_ > 0 || !reading_ || !protocol_) return true;
+        if (!read_once()) return false;
+        if (!maybe_readable_ || doubtful_) break;
+    }
+    if (maybe_readable_ && reading_) queue_read();
+    return true;
+}
+
+bool Stream::read_once() {
     if (native_) return read_for_native();
     return buffered_ ? read_into_buffer() : read_data();
 }
@@ -54,8 +70,8 @@ bool Stream::read_data() {
     Ref data;
     std::size_t room = Streams::buffer_size;
     ssize_t n = 0;
-    if (bulk_) {
-        room = kBulk;
+    if (last_read_ >= kDirect) {
+        room = std::min((last_read_ / kStep + 1) * kStep, room);
         data = Ref::steal(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(room)));
         if (!data) return fatal("Fatal read error on socket transport");
         n = receive(PyBytes_AS_STRING(data.get()), room);
@@ -64,7 +80,7 @@ bool Stream::read_data() {
     }
     if (n < 0) return read_failed();
     if (n == 0) return at_eof();
-    if (bulk_) {
+    if (data) {
         PyObject* bytes = data.release();
         _PyBytes_Resize(&bytes, n);
         data = Ref::steal(bytes);
@@ -72,13 +88,12 @@ bool Stream::read_data() {
         data = Ref::steal(PyBytes_FromStringAndSize(core_->streams().buffer(), n));
     }
     if (!data) return fatal("Fatal read error on socket transport");
+    last_read_ = static_cast<std::size_t>(n);
     maybe_readable_ = doubtful_ || static_cast<std::size_t>(n) == room;
-    bulk_ = static_cast<std::size_t>(n) >= Streams::buffer_size;
     Ref protocol = protocol_;  // which may put another in its place
     if (!Ref::steal(PyObject_CallMethodOneArg(protocol.get(), module_.data_received.get(), data.get()))) {
         if (!fatal("Fatal error: protocol.data_received() call failed.")) return false;
     }
-    if (maybe_readable_ && reading_) queue_read();
     return true;
 }
 
@@ -112,7 +127,6 @@ bool Stream::read_into_buffer() {
         !Ref::steal(PyObject_CallMethodOneArg(protocol.get(), module_.buffer_updated.get(), count.get()))) {
         if (!fatal("Fatal error: protocol.buffer_updated() call failed.")) return false;
     }
-    if (maybe_readable_ && reading_) queue_read();
     return true;
 }
 
@@ -127,13 +141,12 @@ bool Stream::read_for_native() {
     if (!native_->received(buffer, static_cast<std::size_t>(n)) &&
         !fatal("Fatal error: protocol.buffer_updated() call failed."))
         return false;
-    if (maybe_readable_ && reading_) queue_read();
     return true;
 }
 
 bool Stream::read_failed() {
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        maybe_readable_ = doubtful_ = bulk_ = false;
+        maybe_readable_ = doubtful_ = false;
         return true;
     }
     PyErr_SetFromErrno(PyExc_OSError);

@@ -15,12 +15,28 @@ namespace asioloop {
 
 using asioserve::py::Ref;
 
+namespace {
+
+/// What a connection receives in bulk is allocated and freed again and again. The C library gives such blocks
+/// back to the kernel each time, and they come back page by page, at the price of several copies, until it
+/// has seen the program free one that was larger. So it is shown one.
+void keep_large_blocks() {
+    constexpr std::size_t large = 8 * 1024 * 1024;
+    void* volatile block = PyMem_RawMalloc(large);  // never touched: it costs no memory
+    PyMem_RawFree(block);
+}
+
+}  // namespace
+
 Streams::~Streams() {
     if (hang_ups_ >= 0) ::close(hang_ups_);
 }
 
 char* Streams::buffer() {
-    if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(buffer_size);
+    if (!buffer_) {
+        buffer_ = std::make_unique_for_overwrite<char[]>(buffer_size);
+        keep_large_blocks();
+    }
     return buffer_.get();
 }
 
