@@ -113,28 +113,16 @@ class Connections(asyncio.SelectorEventLoop):
         What has no options and goes to a loopback address in digits is there at once, without a watch or a thread.
         """
         if (
-            type(host) is str
-            and type(port) is int
-            and not self.get_debug()
-            and all(value is _DEFAULTS.get(key, _MISSING) for key, value in options.items())
+            type(host) is not str
+            or type(port) is not int
+            or self.get_debug()
+            or (options and any(value is not _DEFAULTS.get(key, _MISSING) for key, value in options.items()))
+            or (here := StreamTransport._connect_here(host, port)) is None
         ):
-            here = StreamTransport._connect_here(host, port)
-            if here is not None:
-                return await self._adopt_connection(protocol_factory, host, port, *here)
-        return await super().create_connection(protocol_factory, host, port, **options)
-
-    async def _adopt_connection(
-        self, protocol_factory: _Factory, host: str, port: int, fd: int, connected: bool
-    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
-        if not connected:  # the server's backlog is full
-            sock = socket.socket(fileno=fd)
-            try:
-                sock.setblocking(False)
-                await self.sock_connect(sock, (host, port))
-            except BaseException:
-                sock.close()
-                raise
-            return await super().create_connection(protocol_factory, sock=sock)
+            return await super().create_connection(protocol_factory, host, port, **options)
+        fd, connected = here
+        if not connected:
+            return await self._finish_connection(protocol_factory, host, port, fd)
         waiter = self.create_future()
         try:
             protocol = protocol_factory()
@@ -148,6 +136,19 @@ class Connections(asyncio.SelectorEventLoop):
             transport.close()
             raise
         return transport, protocol
+
+    async def _finish_connection(
+        self, protocol_factory: _Factory, host: str, port: int, fd: int
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        """Of one whose server has no room yet."""
+        sock = socket.socket(fileno=fd)
+        try:
+            sock.setblocking(False)
+            await self.sock_connect(sock, (host, port))
+        except BaseException:
+            sock.close()
+            raise
+        return await super().create_connection(protocol_factory, sock=sock)
 
     # --- who has a descriptor ----------------------------------------------------------------------------------
 

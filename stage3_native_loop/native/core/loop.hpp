@@ -34,6 +34,7 @@
 #include "stage3_native_loop/native/core/timer_heap.hpp"
 #include "stage3_native_loop/native/net/datagrams.hpp"
 #include "stage3_native_loop/native/net/literals.hpp"
+#include "stage3_native_loop/native/net/names.hpp"
 #include "stage3_native_loop/native/net/pipes.hpp"
 #include "stage3_native_loop/native/net/streams.hpp"
 #include "stage3_native_loop/native/os/fd_watch.hpp"
@@ -92,6 +93,8 @@ struct ModuleState {
     /// @{
     asioserve::py::Ref data_received, get_buffer, buffer_updated, datagram_received;
     /// @}
+    /// And what else it is told, once or twice.
+    Names names;
     /// asyncio.events._set_running_loop.
     asioserve::py::Ref set_running_loop;
     /// A function in Python that does nothing.

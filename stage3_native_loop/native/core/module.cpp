@@ -41,7 +41,7 @@ bool works_in_this_interpreter() {
 int exec(PyObject* module) {
     if (!works_in_this_interpreter()) return -1;
     ModuleState& s = *new (PyModule_GetState(module)) ModuleState();
-    if (!s.handles.load() || !s.context_vars.load() || !s.tasks.load()) return -1;
+    if (!s.handles.load() || !s.context_vars.load() || !s.tasks.load() || !s.names.load()) return -1;
     Ref safe = make_safe_handle_type(module);
     if (!safe) return -1;
     s.handles.use_for_threads(std::move(safe));

@@ -53,9 +53,10 @@ bool Stream::open(PyObject* loop, const Connection& connection, PyObject* protoc
     if (!set_protocol(protocol)) return false;
     if (told_server != Py_None) {
 #if PY_VERSION_HEX >= 0x030D0000
-        const Ref attached = Ref::steal(PyObject_CallMethod(told_server, "_attach", "O", self_));
+        const Ref attached =
+            Ref::steal(PyObject_CallMethodOneArg(told_server, module_.names.attach.get(), self_));
 #else
-        const Ref attached = Ref::steal(PyObject_CallMethod(told_server, "_attach", nullptr));
+        const Ref attached = Ref::steal(PyObject_CallMethodNoArgs(told_server, module_.names.attach.get()));
 #endif
         // What a server has refused it must not be told to let go of.
         if (!attached) return false;
@@ -96,7 +97,7 @@ bool Stream::open(PyObject* loop, const Connection& connection, PyObject* protoc
 
 bool Stream::open_soon(PyObject* protocol, PyObject* waiter) {
     // Asked for now: a protocol that has none is its maker's error.
-    Ref made = Ref::steal(PyObject_GetAttrString(protocol, "connection_made"));
+    Ref made = Ref::steal(PyObject_GetAttr(protocol, module_.names.connection_made.get()));
     if (!made) return false;
     if (core_->debug) {  // one by one, as handles that show up
         if (!Ref::steal(PyObject_CallMethod(loop_.get(), "call_soon", "OO", made.get(), self_)) ||
@@ -178,10 +179,11 @@ bool Stream::call_made(Later& now) {
 }
 
 bool Stream::tell_waiter(PyObject* waiter) {
-    const Ref done = Ref::steal(PyObject_CallMethod(waiter, "done", nullptr));
+    const Ref done = Ref::steal(PyObject_CallMethodNoArgs(waiter, module_.names.done.get()));
     const int is_done = done ? PyObject_IsTrue(done.get()) : -1;
     if (is_done != 0) return is_done > 0;
-    return static_cast<bool>(Ref::steal(PyObject_CallMethod(waiter, "set_result", "O", Py_None)));
+    return static_cast<bool>(
+        Ref::steal(PyObject_CallMethodOneArg(waiter, module_.names.set_result.get(), Py_None)));
 }
 
 bool Stream::lose_soon(PyObject* exc) {
@@ -217,7 +219,8 @@ bool Stream::lose(PyObject* exc) {
     const Ref keep = Ref::borrow(self_), protocol = protocol_, waiter = empty_waiter_, loop = loop_;
     bool ok = true;
     if (protocol_connected_ && protocol)
-        ok = static_cast<bool>(Ref::steal(PyObject_CallMethod(protocol.get(), "connection_lost", "O", exc)));
+        ok = static_cast<bool>(
+            Ref::steal(PyObject_CallMethodOneArg(protocol.get(), module_.names.connection_lost.get(), exc)));
     if (!core_) return ok;  // it has come here by another way
     const Aside error;
     closing_ = true;
@@ -251,9 +254,10 @@ bool Stream::leave_server() {
     const Ref left = std::move(server);
     if (!left) return true;
 #if PY_VERSION_HEX >= 0x030D0000
-    return static_cast<bool>(Ref::steal(PyObject_CallMethod(left.get(), "_detach", "O", self_)));
+    return static_cast<bool>(
+        Ref::steal(PyObject_CallMethodOneArg(left.get(), module_.names.detach.get(), self_)));
 #else
-    return static_cast<bool>(Ref::steal(PyObject_CallMethod(left.get(), "_detach", nullptr)));
+    return static_cast<bool>(Ref::steal(PyObject_CallMethodNoArgs(left.get(), module_.names.detach.get())));
 #endif
 }
 

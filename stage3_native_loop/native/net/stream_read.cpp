@@ -155,7 +155,7 @@ bool Stream::read_failed() {
 
 bool Stream::at_eof() {
     if (!log_debug("received EOF")) return false;
-    Ref keep_open = Ref::steal(PyObject_CallMethod(protocol_.get(), "eof_received", nullptr));
+    Ref keep_open = Ref::steal(PyObject_CallMethodNoArgs(protocol_.get(), module_.names.eof_received.get()));
     if (!keep_open) return fatal("Fatal error: protocol.eof_received() call failed.");
     const int keep = PyObject_IsTrue(keep_open.get());
     if (keep < 0) return false;

@@ -31,7 +31,7 @@ class Streams final : EdgeWatch::Listener {
     Streams& operator=(const Streams&) = delete;
 
     /// Size of buffer(): a small message's read costs no more in it than in a smaller one.
-    static constexpr std::size_t buffer_size = 256 * 1024;
+    static constexpr std::size_t buffer_size = 128 * 1024;
     /// To receive into; used by one stream at a time, never across a call into Python.
     char* buffer();
 
