@@ -412,45 +412,44 @@ def test_servers_that_share_a_port(runner: asyncio.Runner) -> None:
     runner.run(main())
 
 
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="keep_alive is an option since 3.13")
-def test_kept_alive_connections(runner: asyncio.Runner) -> None:
-    async def main() -> None:
-        loop: Any = asyncio.get_running_loop()
-        seen = counter()
-        server = await loop.create_server(seen, "127.0.0.1", 0, keep_alive=True)
-        with connect(server):
-            await until(seen, lambda: seen.made == 1)
-            sock = seen.transports.pop().get_extra_info("socket")
-            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        await until(seen, lambda: seen.lost == 1)
-        server.close()
+if sys.version_info >= (3, 13):
 
-    runner.run(main())
+    def test_kept_alive_connections(runner: asyncio.Runner) -> None:
+        async def main() -> None:
+            loop: Any = asyncio.get_running_loop()
+            seen = counter()
+            server = await loop.create_server(seen, "127.0.0.1", 0, keep_alive=True)
+            with connect(server):
+                await until(seen, lambda: seen.made == 1)
+                sock = seen.transports.pop().get_extra_info("socket")
+                assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            await until(seen, lambda: seen.lost == 1)
+            server.close()
 
+        runner.run(main())
 
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="a server knows its clients since 3.13")
-@pytest.mark.parametrize("how", ["close_clients", "abort_clients"])
-def test_a_server_ends_its_clients(runner: asyncio.Runner, how: str) -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        seen = counter()
-        server = await loop.create_server(seen, "127.0.0.1", 0)
-        clients = [connect(server) for _ in range(3)]
-        await until(seen, lambda: seen.made == 3)
-        seen.transports.clear()
-        server.close()
-        waiting = asyncio.create_task(server.wait_closed())
-        await turns()
-        assert not waiting.done()
-        getattr(server, how)()
-        await asyncio.wait_for(waiting, PATIENCE)
-        assert seen.lost == 3
-        for client in clients:
-            with contextlib.suppress(ConnectionError):
-                assert client.recv(1) == b""
-            client.close()
+    @pytest.mark.parametrize("how", ["close_clients", "abort_clients"])
+    def test_a_server_ends_its_clients(runner: asyncio.Runner, how: str) -> None:
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            seen = counter()
+            server = await loop.create_server(seen, "127.0.0.1", 0)
+            clients = [connect(server) for _ in range(3)]
+            await until(seen, lambda: seen.made == 3)
+            seen.transports.clear()
+            server.close()
+            waiting = asyncio.create_task(server.wait_closed())
+            await turns()
+            assert not waiting.done()
+            getattr(server, how)()
+            await asyncio.wait_for(waiting, PATIENCE)
+            assert seen.lost == 3
+            for client in clients:
+                with contextlib.suppress(ConnectionError):
+                    assert client.recv(1) == b""
+                client.close()
 
-    runner.run(main())
+        runner.run(main())
 
 
 def test_serve_forever_ends_by_being_cancelled(runner: asyncio.Runner) -> None:

@@ -117,16 +117,17 @@ def test_a_refusal_says_where(runner: asyncio.Runner, options: dict[str, Any], d
     runner.run(main())
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="all_errors is an option since 3.12")
-def test_all_errors_come_as_a_group(runner: asyncio.Runner) -> None:
-    async def main() -> None:
-        loop: Any = asyncio.get_running_loop()
-        with pytest.raises(ExceptionGroup) as group:
-            await loop.create_connection(Recorder, "127.0.0.1", nobody(), all_errors=True)
-        assert str(group.value) == "create_connection failed (1 sub-exception)"
-        assert isinstance(group.value.exceptions[0], ConnectionRefusedError)
+if sys.version_info >= (3, 12):
 
-    runner.run(main())
+    def test_all_errors_come_as_a_group(runner: asyncio.Runner) -> None:
+        async def main() -> None:
+            loop: Any = asyncio.get_running_loop()
+            with pytest.raises(ExceptionGroup) as group:
+                await loop.create_connection(Recorder, "127.0.0.1", nobody(), all_errors=True)
+            assert str(group.value) == "create_connection failed (1 sub-exception)"
+            assert isinstance(group.value.exceptions[0], ConnectionRefusedError)
+
+        runner.run(main())
 
 
 @pytest.mark.parametrize(
@@ -359,6 +360,35 @@ def test_connection_made_may_do_anything(runner: asyncio.Runner) -> None:
     runner.run(main())
 
 
+@pytest.mark.parametrize("ends", [False, True], ids=["", "and it is closed"])
+def test_an_interrupt_in_connection_made_forgets_nothing(runner: asyncio.Runner, ends: bool) -> None:
+    class Interrupts(Recorder):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            if ends:
+                transport.close()
+            raise SystemExit(7)
+
+    async def start(address: tuple[str, int]) -> asyncio.Task[Any]:
+        loop = asyncio.get_running_loop()
+        return loop.create_task(loop.create_connection(Interrupts, *address))
+
+    async def finish(connecting: asyncio.Task[Any], peer: socket.socket) -> None:
+        transport, protocol = await asyncio.wait_for(connecting, PATIENCE)
+        if not ends:
+            peer.sendall(b"x")
+            assert await protocol.received(1) == b"x"
+            transport.close()
+        assert await protocol.lost is None
+
+    with listening() as listener:
+        connecting = runner.run(start(listener.getsockname()))
+        with pytest.raises(SystemExit):
+            runner.run(asyncio.sleep(PATIENCE))
+        with listener.accept()[0] as peer:
+            runner.run(finish(connecting, peer))
+
+
 def test_a_socket_of_the_programs_own(runner: asyncio.Runner) -> None:
     async def main() -> None:
         loop: Any = asyncio.get_running_loop()
@@ -366,8 +396,6 @@ def test_a_socket_of_the_programs_own(runner: asyncio.Runner) -> None:
             sock = socket.create_connection(listener.getsockname())
             transport, protocol = await loop.create_connection(Recorder, sock=sock)
             assert transport.get_extra_info("socket").fileno() == sock.fileno()
-            with pytest.raises(RuntimeError, match="is used by transport"):
-                await loop.create_connection(Recorder, sock=sock)
             with await exchange(transport, protocol, listener):
                 await end(transport, protocol)
             assert sock.fileno() == -1

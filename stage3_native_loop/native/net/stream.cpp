@@ -23,8 +23,11 @@ void Stream::clear() {
     // goes, and perhaps runs code.
     native_ = nullptr;
     for (Ref* r : {&sock_, &protocol_, &empty_waiter_, &read_context_, &write_context_, &server}) r->reset();
-    opening_.reset();
-    losing_.reset();
+    // The ready queue may hold these two themselves.
+    for (Later* later : {opening_.get(), losing_.get()}) {
+        if (!later) continue;
+        for (Ref* r : {&later->context, &later->what, &later->waiter}) r->reset();
+    }
 }
 
 int Stream::traverse(visitproc visit, void* arg) {
@@ -86,11 +89,7 @@ bool Stream::set_protocol(PyObject* protocol) {
 bool Stream::start_reading() {
     if (!is_reading()) return true;
     read_context_ = Ref::steal(PyContext_CopyCurrent());
-    if (!read_context_ || !watched()) return false;
-    reading_ = true;
-    keep_if_needed();
-    if (maybe_readable_) queue_read();
-    return true;
+    return read_context_ && start_opened();
 }
 
 bool Stream::pause_reading() {

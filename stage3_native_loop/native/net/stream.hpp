@@ -142,6 +142,7 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     bool run_opening();
     bool run_losing();
     bool call_made(Later& now);
+    bool start_opened();
     bool tell_waiter(PyObject* waiter);
     bool call_soon(const char* method, PyObject* argument);
 

@@ -129,27 +129,22 @@ bool Stream::run_opening() {
     if (!now || !core_) return true;
     const Ref loop = loop_;
     // In this order: nothing is received before connection_made(), and nobody is told of it before that.
-    if (now->what && !call_made(*now)) {
-        // The program may go on after it: then the rest is still due.
-        const Aside error;
-        now->what.reset();
-        opening_ = std::make_unique<Later>(*this);
-        std::swap(opening_->context, now->context);
-        std::swap(opening_->waiter, now->waiter);
-        core_->push_ready({new_reference(self_), nullptr, false, opening_.get()});
-        return false;
-    }
-    if (is_reading() && !reading_) {
-        if (!watched()) {
-            if (!report_failure(loop.get(), "_start_reading")) return false;
-        } else {
-            reading_ = true;
-            keep_if_needed();
-            if (maybe_readable_) queue_read();
-        }
-    }
-    return !now->waiter || tell_waiter(now->waiter.get()) ||
-           report_failure(loop.get(), "_wake_waiter", now->waiter.get());
+    const bool made = call_made(*now);
+    const Aside interrupt;  // after which the program may go on: the rest is done all the same
+    const bool started = start_opened() || report_failure(loop.get(), "_start_reading");
+    const Aside another;
+    const bool told = !now->waiter || tell_waiter(now->waiter.get()) ||
+                      report_failure(loop.get(), "_wake_waiter", now->waiter.get());
+    return made && started && told;
+}
+
+bool Stream::start_opened() {
+    if (reading_ || !is_reading()) return true;
+    if (!watched()) return false;
+    reading_ = true;
+    keep_if_needed();
+    if (maybe_readable_) queue_read();
+    return true;
 }
 
 bool Stream::call_made(Later& now) {
