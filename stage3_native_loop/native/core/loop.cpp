@@ -38,7 +38,7 @@ LoopCore::LoopCore(ModuleState& module, PyObject* self, asio::io_context* io)
       io_(&life_->io()),
       clock_(self, module.native_time.get()),
       pool_(module.handles, module.context_vars, self),
-      watches_(*this, *io_),
+      watches_(*this),
       streams_(*this),
       datagrams_(*this),
       pipes_(*this),

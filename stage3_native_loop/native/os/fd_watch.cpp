@@ -1,5 +1,8 @@
 #include "stage3_native_loop/native/os/fd_watch.hpp"
 
+#include <poll.h>
+
+#include <asio/system_error.hpp>
 #include <cerrno>
 
 #include "stage3_native_loop/native/core/loop.hpp"
@@ -20,7 +23,23 @@ void cancel_and_drop(PyObject*& handle) {
     if (!done) PyErr_WriteUnraisable(h.get());
 }
 
+/// What epoll tells asyncio's loop for the same interest.
+bool is_ready(int fd, bool write) {
+    pollfd asked{fd, static_cast<short>(write ? POLLOUT : POLLIN), 0};
+    return poll(&asked, 1, 0) > 0 && (asked.revents & POLLNVAL) == 0;
+}
+
 }  // namespace
+
+FdWatch::FdWatch(FdWatches& watches, LoopCore& loop, int number)
+    : fd(number), watch(loop, number, *this), watches_(watches) {}
+
+void FdWatch::edge(EdgeWatch::Edge what) {
+    if (what != EdgeWatch::Edge::error) return watches_.queue(*this, what == EdgeWatch::Edge::write);
+    // Urgent data is one too, and nothing that a reader is told of.
+    reader.edge = true;
+    watches_.queue_if_ready(*this, false);
+}
 
 const FdWatch* FdWatches::find(int fd) const {
     auto found = watches_.find(fd);
@@ -41,7 +60,7 @@ bool FdWatches::set(int fd, PyObject* file, bool write, Ref handle) {
             return false;
         }
         try {
-            auto watch = std::make_shared<FdWatch>(io_, fd);
+            auto watch = std::make_shared<FdWatch>(*this, loop_, fd);
             if (!PyLong_Check(file)) watch->file = new_reference(file);
             found = watches_.emplace(fd, std::move(watch)).first;
         } catch (const asio::system_error& e) {
@@ -54,7 +73,9 @@ bool FdWatches::set(int fd, PyObject* file, bool write, Ref handle) {
     FdWatch::Side& side = watch.side(write);
     cancel_and_drop(side.handle);
     side.handle = handle.release();
-    arm(watch, write);
+    if (write) watch.watch.want_write();
+    // What came while nobody was interested is told now.
+    queue_if_ready(watch, write);
     return true;
 }
 
@@ -69,32 +90,27 @@ bool FdWatches::remove(int fd, bool write) {
     // number.
     if (!watch->reader.handle && !watch->writer.handle) {
         watches_.erase(fd);
-        watch->closed = true;
-        watch->descriptor.release();
+        watch->watch.stop(false);
         clear(watch->file);
     }
     return true;
 }
 
-void FdWatches::arm(FdWatch& watch, bool write) {
+void FdWatches::queue(FdWatch& watch, bool write) {
     FdWatch::Side& side = watch.side(write);
-    if (watch.closed || side.armed || side.queued || !side.handle) return;
-    side.armed = true;
-    watch.descriptor.async_wait(
-        write ? asio::posix::descriptor_base::wait_write : asio::posix::descriptor_base::wait_read,
-        [this, keep = watch.shared_from_this(), write](const asio::error_code& ec) {
-            keep->side(write).armed = false;
-            if (!keep->closed && ec != asio::error::operation_aborted) event(*keep, write);
-        });
-}
-
-void FdWatches::event(FdWatch& watch, bool write) {
-    FdWatch::Side& side = watch.side(write);
-    if (!side.handle) return;
-    loop_.ensure_gil();
-    side.queued = true;
+    side.edge = true;
+    if (!side.handle || std::exchange(side.queued, true)) return;
     watch.in_queue = watch.shared_from_this();
     loop_.push_ready({new_reference(side.handle), &watch, write});
+}
+
+void FdWatches::queue_if_ready(FdWatch& watch, bool write) {
+    FdWatch::Side& side = watch.side(write);
+    if (!side.edge || !side.handle || side.queued) return;
+    if (is_ready(watch.fd, write))
+        queue(watch, write);
+    else
+        side.edge = false;
 }
 
 void FdWatches::ran(FdWatch& watch, bool write) {
@@ -102,15 +118,14 @@ void FdWatches::ran(FdWatch& watch, bool write) {
     // Moved out first: this may be the last owner.
     std::shared_ptr<FdWatch> keep = watch.shared_from_this();
     if (!watch.reader.queued && !watch.writer.queued) watch.in_queue.reset();
-    arm(watch, write);
+    if (watch.watch) queue_if_ready(watch, write);
 }
 
 void FdWatches::close() {
     // Moved out first: what dies with a handle may look here.
     auto all = std::exchange(watches_, {});
     for (auto& [fd, watch] : all) {
-        watch->closed = true;
-        watch->descriptor.release();
+        watch->watch.stop(false);
         clear(watch->reader.handle);
         clear(watch->writer.handle);
         clear(watch->file);
