@@ -138,14 +138,15 @@ bool PipeReader::on_readable(PyObject* transport) {
 
 /// Reads up to `room` bytes; `data` is null if there was no memory for them, with an exception set.
 ssize_t PipeReader::receive(Ref& data, std::size_t& room) {
-    room = bulk_ ? bulk_ : kLargest;
+    const std::span<char> shared = core_->streams().buffer();
+    room = bulk_ ? bulk_ : shared.size();
     PyObject* bytes = nullptr;
     if (bulk_ && !(bytes = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(room)))) {
         PyErr_Clear();  // the exact size may still be had
         bulk_ = 0;
-        room = kLargest;
+        room = shared.size();
     }
-    void* const to = bytes ? PyBytes_AS_STRING(bytes) : core_->streams().buffer();
+    void* const to = bytes ? PyBytes_AS_STRING(bytes) : shared.data();
     ssize_t n = 0;
     do n = ::read(fd_, to, room);
     while (n < 0 && errno == EINTR);

@@ -76,7 +76,7 @@ bool Stream::read_data() {
         if (!data) return fatal("Fatal read error on socket transport");
         n = receive(PyBytes_AS_STRING(data.get()), room);
     } else {
-        n = receive(core_->streams().buffer(), room);
+        n = receive(core_->streams().buffer().data(), room);
     }
     if (n < 0) return read_failed();
     if (n == 0) return at_eof();
@@ -85,7 +85,7 @@ bool Stream::read_data() {
         _PyBytes_Resize(&bytes, n);
         data = Ref::steal(bytes);
     } else {
-        data = Ref::steal(PyBytes_FromStringAndSize(core_->streams().buffer(), n));
+        data = Ref::steal(PyBytes_FromStringAndSize(core_->streams().buffer().data(), n));
     }
     if (!data) return fatal("Fatal read error on socket transport");
     last_read_ = static_cast<std::size_t>(n);
@@ -132,7 +132,7 @@ bool Stream::read_into_buffer() {
 
 bool Stream::read_for_native() {
     constexpr std::size_t room = 64 * 1024;  // a MemoryBIO stays as large as it ever was
-    char* const buffer = core_->streams().buffer();
+    char* const buffer = core_->streams().buffer().data();
     const ssize_t n = receive(buffer, room);
     if (n < 0) return read_failed();
     if (n == 0) return at_eof();

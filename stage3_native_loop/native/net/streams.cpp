@@ -32,12 +32,12 @@ Streams::~Streams() {
     if (hang_ups_ >= 0) ::close(hang_ups_);
 }
 
-char* Streams::buffer() {
+std::span<char, Streams::buffer_size> Streams::buffer() {
     if (!buffer_) {
         buffer_ = std::make_unique_for_overwrite<char[]>(buffer_size);
         keep_large_blocks();
     }
-    return buffer_.get();
+    return std::span<char, buffer_size>(buffer_.get(), buffer_size);
 }
 
 void Streams::add(Stream& stream) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "stage3_native_loop/native/os/edge_watch.hpp"
@@ -33,7 +34,7 @@ class Streams final : EdgeWatch::Listener {
     /// Size of buffer(): a small message's read costs no more in it than in a smaller one.
     static constexpr std::size_t buffer_size = 128 * 1024;
     /// To receive into; used by one stream at a time, never across a call into Python.
-    char* buffer();
+    std::span<char, buffer_size> buffer();
 
     /// A stream that has opened, so that its descriptor is found to be in use. May throw std::bad_alloc.
     void add(Stream& stream);

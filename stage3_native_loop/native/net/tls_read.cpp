@@ -49,13 +49,13 @@ bool Tls::read_all() {
 }
 
 bool Tls::read_data(bool& more) {
-    char* const to = core_->streams().buffer();
-    const Filled filled = fill(to, Streams::buffer_size);
+    const std::span<char> to = core_->streams().buffer();
+    const Filled filled = fill(to.data(), to.size());
     Ref error;
     asioserve::py::gil.assert_held();
     if (filled.end == End::failed) error = asioserve::py::take_raised();
     if (filled.size > 0) {
-        Ref data = Ref::steal(PyBytes_FromStringAndSize(to, static_cast<Py_ssize_t>(filled.size)));
+        Ref data = Ref::steal(PyBytes_FromStringAndSize(to.data(), static_cast<Py_ssize_t>(filled.size)));
         Ref protocol = protocol_;  // which may put another in its place
         if (!data ||
             !Ref::steal(PyObject_CallMethodOneArg(protocol.get(), module_.data_received.get(), data.get())))
