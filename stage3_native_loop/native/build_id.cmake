@@ -1,6 +1,6 @@
 # Writes the number of a build, for the module (build_id.cpp) and for the package (_build_id.py); run by the build:
 #
-#   cmake -DROOT=… -DFOLDER=… -DVERSION=… -P build_id.cmake
+#   cmake -DROOT=… -DFOLDER=… -DVERSION=… -DBUILD=… -P build_id.cmake
 #
 # It depends on the sources alone: who builds the same twice gets the same. FOLDER/made_of.txt names them.
 file(STRINGS ${FOLDER}/made_of.txt sources)
@@ -33,3 +33,7 @@ write_if_changed(${FOLDER}/_build_id.py "\"\"\"Made by the build.\"\"\"
 BUILD_ID = \"${id}\"
 VERSION = \"${VERSION}\"
 ")
+# Here, not when CMake configures: a link that leads nowhere is an error to whoever reads the tree.
+foreach(folder python ext)
+    file(CREATE_LINK ${FOLDER}/_build_id.py ${BUILD}/${folder}/asioloop/_build_id.py SYMBOLIC)
+endforeach()
