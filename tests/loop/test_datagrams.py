@@ -413,6 +413,7 @@ def test_it_is_a_datagram_transport(runner: asyncio.Runner) -> None:
     async def main() -> None:
         transport, protocol, address, peer = await on_loopback()
         peer.close()
+        transport.mark = 1
         if sys.version_info >= (3, 13):
             assert isinstance(transport, asyncio.DatagramTransport)
         assert isinstance(transport, asyncio.Transport)
@@ -427,7 +428,6 @@ def test_it_is_a_datagram_transport(runner: asyncio.Runner) -> None:
         assert not transport.is_closing()
         fd = transport.get_extra_info("socket").fileno()
         assert repr(transport).endswith(f"fd={fd} read=polling write=<idle, bufsize=0>>")
-        transport.mark = 1
         transport.close()
         assert "closing" in repr(transport)
         await protocol.lost

@@ -257,6 +257,7 @@ def test_no_text_is_taken_for_another_address(family: int) -> None:
 
 
 def test_every_port_is_taken_that_is_one() -> None:
+    port: Any
     for port in ("0", "00080", "65535", 65535, *map(str, range(1000))):
         expected = socket.getaddrinfo("::1", port, type=socket.SOCK_STREAM)
         assert literal_addresses("::1", port, 0, socket.SOCK_STREAM, 0, 0) == expected
