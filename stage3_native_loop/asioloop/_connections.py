@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
-from asyncio import constants, trsock
+from asyncio import base_events, constants, trsock
 from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +24,7 @@ _FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 _base_connect = asyncio.SelectorEventLoop.create_connection
 _DEFAULTS = _base_connect.__kwdefaults__ or {}
 _MISSING = object()
+_Socket = socket.socket
 
 # asyncio accepts a whole backlog a turn; so long the connections that are there would have to wait.
 _BATCH = 64
@@ -104,6 +105,22 @@ class Connections(asyncio.SelectorEventLoop):
 
     # --- connecting --------------------------------------------------------------------------------------------
 
+    _sock_connect_is_ours = True
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "sock_connect" in vars(cls) and not cls.__module__.startswith(f"{__package__}."):
+            cls._sock_connect_is_ours = False
+
+    def _connects_itself(self) -> bool:
+        # Not in debug mode, which logs, nor past a sock_connect() or a class of sockets that the program has put there.
+        return (
+            not self.get_debug()
+            and self._sock_connect_is_ours
+            and "sock_connect" not in self.__dict__
+            and base_events.socket.socket is _Socket  # type: ignore[attr-defined]
+        )
+
     @functools.wraps(_base_connect)
     async def create_connection(  # type: ignore[override]
         self, protocol_factory: _Factory, host: Any = None, port: Any = None, **options: Any
@@ -115,7 +132,7 @@ class Connections(asyncio.SelectorEventLoop):
         if (
             type(host) is not str
             or type(port) is not int
-            or self.get_debug()
+            or not self._connects_itself()
             or (options and any(value is not _DEFAULTS.get(key, _MISSING) for key, value in options.items()))
             or (here := StreamTransport._connect_here(host, port)) is None
         ):

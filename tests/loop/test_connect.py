@@ -453,6 +453,40 @@ def test_connecting_needs_no_thread(runner: asyncio.Runner) -> None:
     runner.run(main())
 
 
+@pytest.mark.parametrize("how", ["on the loop", "in a subclass", "a class of sockets"])
+def test_what_a_program_puts_in_the_way_is_used(
+    factory: Callable[[], asyncio.AbstractEventLoop], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    used: list[tuple[str, int]] = []
+    model = factory()
+    model.close()
+    base: Any = type(model)
+
+    class Notes(base):  # type: ignore[misc]
+        async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+            used.append(address)
+            await base.sock_connect(self, sock, address)
+
+    class NotedSocket(socket.socket):
+        def connect(self, address: Any) -> None:
+            used.append(address)
+            super().connect(address)
+
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        if how == "on the loop":
+            loop.sock_connect = lambda *args: Notes.sock_connect(loop, *args)
+        with listening() as listener:
+            if how == "a class of sockets":
+                monkeypatch.setattr("socket.socket", NotedSocket)
+            transport, protocol = await loop.create_connection(Recorder, *listener.getsockname())
+            await end(transport, protocol)
+            assert used == [listener.getsockname()]
+
+    with asyncio.Runner(loop_factory=Notes if how == "in a subclass" else factory) as runner:
+        runner.run(main())
+
+
 def test_debug_mode_logs_connections(runner: asyncio.Runner, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         loop: Any = asyncio.get_running_loop()
