@@ -367,6 +367,39 @@ def test_abort_in_the_middle_of_much(runner: asyncio.Runner, contexts: Contexts)
     runner.run(main())
 
 
+def test_much_is_written_to_who_has_left(
+    runner: asyncio.Runner, contexts: Contexts, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        transport, protocol, peer = await secured(contexts)
+        peer.sock.close()
+        transport.write(bytes(8 << 20))
+        assert isinstance(await protocol.lost, ConnectionError)
+        assert not caplog.records  # one write is one write, however many records it is
+
+    runner.run(main())
+
+
+def test_abort_inside_data_received_with_much_to_send(
+    runner: asyncio.Runner, contexts: Contexts, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Aborts(TlsRecorder):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self.transport.write(bytes(8 << 20))
+            self.transport.write(bytes(8 << 20))
+            self.transport.abort()
+
+    async def main() -> None:
+        _, protocol, peer = await secured(contexts, Aborts())
+        await peer.send(b"x")
+        assert await protocol.lost is None
+        assert not caplog.records
+        peer.sock.close()
+
+    runner.run(main())
+
+
 def test_writes_after_the_end_are_dropped_and_told_of(
     runner: asyncio.Runner, contexts: Contexts, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -462,6 +495,22 @@ def test_a_buffer_that_is_none(runner: asyncio.Runner, contexts: Contexts, buffe
             # It also takes an empty one for the peer's close_notify.
             assert isinstance(await protocol.lost, Exception) or buffer == b""
         there.close()
+
+    runner.run(main())
+
+
+def test_no_protocol_at_all(runner: asyncio.Runner, contexts: Contexts) -> None:
+    async def main() -> None:
+        transport, protocol, peer = await secured(contexts)
+        transport.set_protocol(None)
+        with reports() as told:
+            await peer.send(b"x")
+            while not told:
+                await asyncio.sleep(0)
+        assert isinstance(told[0]["exception"], AttributeError)
+        transport.set_protocol(protocol)
+        await protocol.lost
+        peer.sock.close()
 
     runner.run(main())
 

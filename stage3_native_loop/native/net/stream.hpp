@@ -97,6 +97,7 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     PyObject* self() const noexcept { return self_; }
     int fd() const noexcept { return fd_; }
     bool closing() const noexcept { return closing_; }
+    bool lost() const noexcept { return lost_writes_ > 0; }
     bool reading() const noexcept { return reading_; }
     bool is_reading() const noexcept { return !closing_ && !paused_; }
     bool protocol_connected() const noexcept { return protocol_connected_; }

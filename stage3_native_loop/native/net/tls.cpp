@@ -17,6 +17,7 @@ bool Tls::bind(PyObject* loop, Functions functions) {
     core_ = core_of(loop);
     loop_ = Ref::borrow(loop);
     ssl_ = std::move(functions);
+    if (!protocol_) protocol_ = Ref::borrow(Py_None);
     // One of the program's own may give less than a record.
     if (!ssl_.native) frames_.lost();
     return true;

@@ -134,6 +134,7 @@ class Tls final : public NativeProtocol {
     Py_ssize_t pending(PyObject* bio);
 
     // tls_write.cpp
+    bool lost() const noexcept;
     bool lost_write();
     bool encrypt_all(const Py_buffer& view, std::size_t& done);
     bool encrypt_queued();

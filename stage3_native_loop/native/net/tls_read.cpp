@@ -28,7 +28,7 @@ bool Tls::read() {
         asioserve::py::gil.assert_held();
         if (!ok) error = asioserve::py::take_raised();
         // Also what was written before it failed, as the program cannot know that it had to wait.
-        ok = queued_.empty() ? flush() : encrypt_queued() && flush();
+        ok = encrypt_queued() && flush();
         if (error) {
             PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.get())), error.get());
             ok = false;

@@ -88,7 +88,7 @@ PyObject* set_protocol(PyObject* self, PyObject* args) {
     PyObject* protocol = nullptr;
     int buffered = 0;
     if (!PyArg_ParseTuple(args, "Op", &protocol, &buffered)) return nullptr;
-    tls(self).set_protocol(protocol == Py_None ? nullptr : protocol, buffered != 0);
+    tls(self).set_protocol(protocol, buffered != 0);
     return new_reference(Py_None);
 }
 

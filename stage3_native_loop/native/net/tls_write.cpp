@@ -37,7 +37,7 @@ bool Tls::write(PyObject* data) {
     if (!queued_.add(data, view.view, done)) return false;
     if (at() != State::wrapped) return true;           // the end of the handshake sends it
     if (reading_ > 0 && queued_.empty()) return true;  // the end of read() does
-    return (reading_ > 0 ? control_writing() : send_queued()) || fatal();
+    return reading_ > 0 ? control_writing() || fatal() : send_queued();
 }
 
 bool Tls::queue(PyObject* data) {
@@ -45,9 +45,14 @@ bool Tls::queue(PyObject* data) {
     return view.get(data) && queued_.add(data, view.view, 0);
 }
 
+/// Nothing will be sent any more: to go on would be work for nothing, and a warning for each piece of it.
+bool Tls::lost() const noexcept {
+    return stream_ && stream_->lost();
+}
+
 bool Tls::encrypt_all(const Py_buffer& view, std::size_t& done) {
     const auto size = static_cast<std::size_t>(view.len);
-    while (done < size && !fields_.writing_paused) {
+    while (done < size && !fields_.writing_paused && !lost()) {
         const Py_ssize_t n = encrypt(static_cast<const char*>(view.buf) + done, size - done);
         if (n <= 0) return n == 0;
         done += static_cast<std::size_t>(n);
@@ -58,7 +63,8 @@ bool Tls::encrypt_all(const Py_buffer& view, std::size_t& done) {
 
 bool Tls::encrypt_queued() {
     // Once the connection closes, close_notify comes after all of it: it cannot wait for room.
-    while (core_ && !queued_.empty() && (!fields_.writing_paused || at() != State::wrapped)) {
+    while (core_ && !queued_.empty() && !lost() &&
+           (at() == State::flushing || (at() == State::wrapped && !fields_.writing_paused))) {
         const std::span<const char> piece = queued_.front();
         const Py_ssize_t n = encrypt(piece.data(), piece.size());
         if (n <= 0) return n == 0;
@@ -69,7 +75,7 @@ bool Tls::encrypt_queued() {
 }
 
 bool Tls::send_queued() {
-    return encrypt_queued() && flush();
+    return (encrypt_queued() && flush()) || fatal();
 }
 
 /// One record. How much of it; 0: not now; -1: with an exception set.
@@ -113,7 +119,7 @@ bool Tls::flush() {
 
 bool Tls::resume_writing() {
     fields_.writing_paused = 0;
-    return send_queued() || fatal();
+    return send_queued();
 }
 
 Py_ssize_t Tls::write_buffer_size() {
