@@ -1,8 +1,10 @@
 """The Python half of the loop: what runs once per loop, per connection or in debug mode.
 
-What runs per callback is native (_asioloop.LoopCore), and so is what runs per packet of a stream (_streams.py) or per
-datagram (_datagrams.py), or for each connection (_connections.py). Subclasses of parts that are asked for less often are
-Python on top of the core's _add_reader, _remove_reader, _add_writer, _remove_writer.
+Subclassing is all that this file does for what has a file of its own: streams (_streams.py) and who makes them
+(_connections.py), TLS (_tls.py), datagrams (_datagrams.py), names (_names.py), pipes (_pipes.py), processes (_processes.py),
+signals (_signals.py), forks (_fork.py). What runs per callback or per packet there is native (_asioloop). The rest, executors
+say, is asyncio's own selector-loop code, which stands on four methods of the core: _add_reader, _remove_reader, _add_writer,
+_remove_writer.
 """
 
 from __future__ import annotations

@@ -442,6 +442,93 @@ def test_an_interrupt_leaves_the_loop_and_loses_nothing(factory: Factory) -> Non
         loop.run_until_complete(into.lost)
 
 
+def test_abort_may_follow_close() -> None:
+    # asyncio tells a protocol that is gone by then.
+    async def main() -> None:
+        read, write = os.pipe()
+        writer, out_of = await writing(os.fdopen(write, "wb", 0))
+        writer.close()
+        writer.abort()
+        writer.abort()
+        assert await out_of.lost is None
+        await turns()
+        assert out_of.events == ["made", "lost"]
+        os.close(read)
+
+    with asyncio.Runner(loop_factory=asioloop.new_event_loop, debug=True) as runner:
+        runner.get_loop().set_exception_handler(lambda _loop, context: pytest.fail(str(context)))
+        runner.run(main())
+
+
+def test_a_protocol_may_write_more_when_it_may_write_again(ends: tuple[Any, Any]) -> None:
+    # And close: asyncio tells it of the end twice then.
+    class Eager(Recorder):
+        transport: Any
+        rest = 5
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            self.transport = transport
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            if self.rest:
+                self.rest -= 1
+                self.transport.write(bytes(1_000_000))
+            else:
+                self.transport.close()
+
+    async def main() -> None:
+        _, into = await reading(ends[0])
+        writer, out_of = await writing(ends[1], Eager())
+        writer.write(bytes(1_000_000))
+        await into.received(6_000_000)
+        assert await out_of.lost is None
+        await into.lost
+        assert len(into.data) == 6_000_000
+
+    with asyncio.Runner(loop_factory=asioloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+def test_what_waits_is_lost_by_abort(runner: asyncio.Runner, ends: tuple[Any, Any]) -> None:
+    async def main() -> None:
+        writer, out_of = await writing(ends[1])
+        writer.write(bytes(1 << 20))
+        writer.close()
+        assert writer.get_write_buffer_size() > 0 and not out_of.lost.done()
+        writer.abort()
+        assert writer.get_write_buffer_size() == 0
+        await out_of.lost
+
+    runner.run(main())
+
+
+def test_water_marks(runner: asyncio.Runner) -> None:
+    async def main() -> None:
+        read, write = os.pipe()
+        writer, out_of = await writing(os.fdopen(write, "wb", 0))
+        assert writer.get_write_buffer_limits() == (16 * 1024, 64 * 1024)
+        writer.set_write_buffer_limits(high=100)
+        assert writer.get_write_buffer_limits() == (25, 100)
+        writer.write(bytes(65536))
+        writer.write(bytes(100))
+        assert out_of.events == ["made"]
+        writer.write(b"x")
+        assert out_of.events == ["made", "pause"]
+        assert len(os.read(read, 1 << 20)) == 65536
+        while len(out_of.events) < 3:
+            await asyncio.sleep(0)
+        assert out_of.events == ["made", "pause", "resume"]
+        with pytest.raises(AssertionError):
+            writer.write("text")
+        writer.abort()
+        await out_of.lost
+        os.close(read)
+
+    runner.run(main())
+
+
 # --- life -------------------------------------------------------------------------------------------------------------
 
 

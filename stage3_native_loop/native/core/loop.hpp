@@ -139,7 +139,7 @@ class LoopCore {
     Streams& streams() noexcept { return streams_; }
     /// Its datagram transports.
     Datagrams& datagrams() noexcept { return datagrams_; }
-    /// Its pipe readers.
+    /// Its ends of pipes.
     Pipes& pipes() noexcept { return pipes_; }
 
     /// While set, the next call_soon() stores its callback here instead of queueing it, and unsets this: how

@@ -9,6 +9,7 @@
 #include "stage3_native_loop/native/net/acceptor.hpp"
 #include "stage3_native_loop/native/net/datagram.hpp"
 #include "stage3_native_loop/native/net/pipe_reader.hpp"
+#include "stage3_native_loop/native/net/pipe_writer.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
 #include "stage3_native_loop/native/net/tls.hpp"
 #include "stage3_native_loop/native/net/window.hpp"
@@ -82,6 +83,8 @@ int exec(PyObject* module) {
     if (!reader || PyModule_AddObjectRef(module, "PipeReader", reader.get()) < 0) return -1;
     const Ref acceptor = Ref::steal(make_acceptor_type(module));
     if (!acceptor || PyModule_AddObjectRef(module, "Acceptor", acceptor.get()) < 0) return -1;
+    Ref writer = Ref::steal(make_pipe_writer_type(module));
+    if (!writer || PyModule_AddObjectRef(module, "PipeWriter", writer.get()) < 0) return -1;
     if (PyModule_AddObjectRef(module, "StreamTransport", s.stream_type.get()) < 0) return -1;
     Ref api = Ref::steal(make_foreign_api());
     if (!api || PyModule_AddObjectRef(module, "api", api.get()) < 0) return -1;

@@ -11,7 +11,6 @@
 
 namespace asioloop {
 
-using asioserve::py::new_reference;
 using asioserve::py::Ref;
 
 namespace {
@@ -24,32 +23,11 @@ bool readable_now(int fd) {
     return ::poll(&p, 1, 0) > 0;
 }
 
-bool leaves_the_loop() {
-    return PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
-}
-
 }  // namespace
 
-PipeReader::~PipeReader() {
-    if (watch) core_->pipes().abandon(*this);
-}
-
-bool PipeReader::open(PyObject* loop, int fd) {
-    if (core_) return PyErr_SetString(PyExc_RuntimeError, "the reader is open already"), false;
-    if (!PyObject_TypeCheck(loop, reinterpret_cast<PyTypeObject*>(module_.loop_type.get()))) {
-        PyErr_Format(PyExc_TypeError, "an asioloop.Loop is needed, not %R", loop);
-        return false;
-    }
-    core_ = core_of(loop);
-    loop_ = Ref::borrow(loop);
-    fd_ = fd;
-    return true;
-}
-
 bool PipeReader::start(PyObject* transport) {
-    if (!core_ || core_->closed()) return PyErr_SetString(PyExc_RuntimeError, "Event loop is closed"), false;
     context_ = Ref::steal(PyContext_CopyCurrent());
-    if (!context_ || (!watch && !core_->pipes().add(*this))) return false;
+    if (!context_ || !watched()) return false;
     reading_ = true;
     kept = Ref::borrow(transport);
     if (maybe_readable_) queue_read();
@@ -61,13 +39,6 @@ Ref PipeReader::pause() {
     return std::move(kept);
 }
 
-void PipeReader::stop() {
-    const Ref self = Ref::borrow(self_), transport = pause();
-    if (!watch) return;
-    watch.stop(false);
-    core_->pipes().remove(*this);
-}
-
 void PipeReader::edge(EdgeWatch::Edge what) {
     maybe_readable_ = true;
     if (what == EdgeWatch::Edge::read) surely_readable_ = true;
@@ -75,38 +46,23 @@ void PipeReader::edge(EdgeWatch::Edge what) {
 }
 
 void PipeReader::queue_read() {
-    if (std::exchange(queued_, true)) return;
-    core_->push_ready({new_reference(self_), nullptr, false, this});
+    if (!std::exchange(queued_, true)) push(false);
 }
 
-bool PipeReader::run(bool) {
+bool PipeReader::due(bool, Ref& context) {
     queued_ = false;
-    if (!reading_) return true;
-    Ref loop = loop_, context = context_, transport = kept;  // which what runs may take away
-    LoopCore& core = *core_;
-    const bool timed = core.debug;
-    const double begin = timed ? LoopCore::time() : 0;
-    if (PyContext_Enter(context.get()) < 0) return report_failure(loop.get(), transport.get());
-    const bool ok = on_readable(transport.get());
-    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
-    if (!ok) PyErr_Fetch(&type, &value, &traceback);
-    if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(self_);
+    context = context_;
+    return reading_;
+}
+
+bool PipeReader::act(bool, PyObject* transport) {
+    const bool ok = read_some(transport);
     // What it has left is not forgotten: no edge would tell of it again.
     if (reading_ && maybe_readable_) queue_read();
-    if (!ok) {
-        PyErr_Restore(type, value, traceback);
-        return report_failure(loop.get(), transport.get());
-    }
-    const double took = timed ? LoopCore::time() - begin : 0;
-    if (!timed || took < core.slow_callback_duration) return true;
-    Ref handle = handle_of(transport.get());
-    Ref done = Ref::steal(handle ? PyObject_CallMethod(loop.get(), "_report_slow", "Od", handle.get(), took)
-                                 : nullptr);
-    if (!done) PyErr_WriteUnraisable(self_);
-    return true;
+    return ok;
 }
 
-bool PipeReader::on_readable(PyObject* transport) {
+bool PipeReader::read_some(PyObject* transport) {
     for (int reads = 0; reads < 2 && reading_; ++reads) {
         if (!std::exchange(surely_readable_, false) && !readable_now(fd_)) {
             maybe_readable_ = false;
@@ -162,26 +118,6 @@ ssize_t PipeReader::receive(Ref& data, std::size_t& room) {
     if (n > 0) bulk_ = size < kPipe / 2 ? 0 : size < room ? kPipe : std::min(2 * room, kLargest);
     errno = error;
     return n;
-}
-
-/// As asyncio's selector loop would have made it for the same event.
-Ref PipeReader::handle_of(PyObject* transport) {
-    Ref callback = Ref::steal(PyObject_GetAttrString(transport, "_read_ready"));
-    return callback ? module_.handles.make(loop_.get(), callback.get(), module_.empty_tuple.get(), nullptr)
-                    : Ref();
-}
-
-bool PipeReader::report_failure(PyObject* loop, PyObject* transport) {
-    if (leaves_the_loop()) return false;
-    asioserve::py::gil.assert_held();
-    Ref error = asioserve::py::take_raised();
-    Ref handle = handle_of(transport);
-    Ref done = Ref::steal(
-        handle ? PyObject_CallMethod(loop, "_callback_failed", "OO", handle.get(), error.get()) : nullptr);
-    if (done) return true;
-    if (leaves_the_loop()) return false;
-    PyErr_WriteUnraisable(self_);
-    return true;
 }
 
 int PipeReader::traverse(visitproc visit, void* arg) {

@@ -6,72 +6,42 @@
 // terminal gives a line at a time, a pipe in packet mode a packet), so poll() is asked then. It is not simply
 // read again: whoever shares the descriptor (our parent does stdin) may have made it a blocking one.
 //
-// Threads: under the GIL, on the loop's thread or while nobody runs it; the destructor on any thread.
+// Threads: as pipe_end.hpp.
 #pragma once
 
-#include "stage3_native_loop/native/core/ready_queue.hpp"
-#include "stage3_native_loop/native/os/edge_watch.hpp"
+#include "stage3_native_loop/native/net/pipe_end.hpp"
 
 namespace asioloop {
 
-class LoopCore;
-struct ModuleState;
-
-class PipeReader final : public NativeCallback, public EdgeWatch::Listener {
+class PipeReader final : public PipeEnd {
   public:
     /// Part of the Python object `self`, which it does not own.
-    PipeReader(const ModuleState& module, PyObject* self) noexcept : module_(module), self_(self) {}
-    ~PipeReader();
-    PipeReader(const PipeReader&) = delete;
-    PipeReader& operator=(const PipeReader&) = delete;
+    PipeReader(const ModuleState& module, PyObject* self) noexcept : PipeEnd(module, self) {}
 
-    /// Once, before anything else. False with an exception set.
-    bool open(PyObject* loop, int fd);
     /// Who is told of data from now on.
     void set_protocol(PyObject* protocol) { protocol_ = asioserve::py::Ref::borrow(protocol); }
     /// Reads from now on, in the current context. `transport` is told of the end and of errors, and kept
     /// alive until it pauses, as a program need not do it. False with an exception set.
     bool start(PyObject* transport);
-    /// No more data, until start(). Returns the transport, of which this may have been the last reference.
-    asioserve::py::Ref pause();
-    /// For good: the descriptor, which is still open, is about to be closed.
-    void stop();
-
-    /// From the ready queue: the read that is due.
-    bool run(bool write) override;
+    asioserve::py::Ref pause() override;
     /// See EdgeWatch.
     void edge(EdgeWatch::Edge what) override;
+    /// Whether it waits for something to arrive.
+    bool reading() const noexcept { return reading_; }
 
     /// For tp_traverse.
     int traverse(visitproc visit, void* arg);
     /// For tp_clear.
     void clear();
 
-    /// What others look at.
-    /// @{
-    int fd() const noexcept { return fd_; }
-    bool reading() const noexcept { return reading_; }
-    /// @}
-
-    /// Pipes' own: how it watches this one, and its transport while it reads, which belongs to the loop. A
-    /// reader refers to its transport by no other way: they are no cycle.
-    /// @{
-    EdgeWatch watch;
-    asioserve::py::Ref kept;
-    /// @}
-
   private:
-    bool on_readable(PyObject* transport);
+    bool due(bool write, asioserve::py::Ref& context) override;
+    bool act(bool write, PyObject* transport) override;
+    bool read_some(PyObject* transport);
     ssize_t receive(asioserve::py::Ref& data, std::size_t& room);
     void queue_read();
-    asioserve::py::Ref handle_of(PyObject* transport);
-    bool report_failure(PyObject* loop, PyObject* transport);
 
-    const ModuleState& module_;
-    PyObject* const self_;
-    LoopCore* core_ = nullptr;  // inside loop_; null before open()
-    asioserve::py::Ref loop_, protocol_, context_;
-    int fd_ = -1;
+    asioserve::py::Ref protocol_, context_;
     std::size_t bulk_ = 0;  // not 0: reads have been long, and go into a bytes object of this size straight
     bool reading_ = false;
     bool maybe_readable_ = false;   // an edge came, and nobody has yet found the end

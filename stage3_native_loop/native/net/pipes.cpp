@@ -5,47 +5,47 @@
 #include <cerrno>
 
 #include "stage3_native_loop/native/core/loop.hpp"
-#include "stage3_native_loop/native/net/pipe_reader.hpp"
+#include "stage3_native_loop/native/net/pipe_end.hpp"
 #include "stage3_native_loop/native/os/pollable.hpp"
 
 namespace asioloop {
 
 using asioserve::py::Ref;
 
-bool Pipes::add(PipeReader& reader) {
+bool Pipes::add(PipeEnd& end) {
     if (!loop_.in_own_process()) {
         PyErr_SetString(PyExc_RuntimeError, "this event loop is the parent process's");
         return false;
     }
     stop_abandoned();
-    if (!check_pollable(reader.fd())) {
+    if (!check_pollable(end.fd())) {
         PyErr_SetFromErrno(PyExc_OSError);
         return false;
     }
     try {
-        readers_.insert(&reader);
-        reader.watch = EdgeWatch(loop_, reader.fd(), reader);
+        ends_.insert(&end);
+        end.watch = EdgeWatch(loop_, end.fd(), end);
     } catch (const asio::system_error& e) {
-        readers_.erase(&reader);
+        ends_.erase(&end);
         errno = e.code().value();
         PyErr_SetFromErrno(PyExc_OSError);
         return false;
     } catch (const std::bad_alloc&) {
-        readers_.erase(&reader);
+        ends_.erase(&end);
         PyErr_NoMemory();
         return false;
     }
     return true;
 }
 
-void Pipes::remove(PipeReader& reader) {
-    readers_.erase(&reader);
+void Pipes::remove(PipeEnd& end) {
+    ends_.erase(&end);
 }
 
-void Pipes::abandon(PipeReader& reader) {
-    readers_.erase(&reader);
-    reader.watch.mute();
-    abandoned_.push_back(std::move(reader.watch));
+void Pipes::abandon(PipeEnd& end) {
+    ends_.erase(&end);
+    end.watch.mute();
+    abandoned_.push_back(std::move(end.watch));
     if (!loop_.running() || loop_.on_loop_thread()) stop_abandoned();
 }
 
@@ -57,14 +57,14 @@ void Pipes::stop_abandoned() {
 void Pipes::close() {
     stop_abandoned();
     std::vector<Ref> kept;  // let go at the end: a transport that goes runs code
-    for (PipeReader* reader : std::exchange(readers_, {})) {
-        reader->watch.stop(false);
-        kept.push_back(reader->pause());
+    for (PipeEnd* end : std::exchange(ends_, {})) {
+        end->watch.stop(false);
+        kept.push_back(end->pause());
     }
 }
 
 int Pipes::traverse(visitproc visit, void* arg) {
-    for (PipeReader* reader : readers_) Py_VISIT(reader->kept.get());
+    for (PipeEnd* end : ends_) Py_VISIT(end->kept.get());
     return 0;
 }
 

@@ -1,4 +1,4 @@
-// The pipe readers of one loop: which it watches, and which it keeps alive.
+// The ends of pipes of one loop: which it watches, and which it keeps alive.
 //
 // Threads: under the GIL, on the loop's thread or while nobody runs it; abandon() on any thread.
 #pragma once
@@ -12,20 +12,20 @@
 namespace asioloop {
 
 class LoopCore;
-class PipeReader;
+class PipeEnd;
 
 class Pipes {
   public:
     /// Which outlives it.
     explicit Pipes(LoopCore& loop) : loop_(loop) {}
 
-    /// Starts to watch a reader's descriptor. False with an exception set.
-    bool add(PipeReader& reader);
+    /// Starts to watch a pipe's descriptor. False with an exception set.
+    bool add(PipeEnd& end);
     /// Takes it out: its watch has stopped, and nothing refers to it any more.
-    void remove(PipeReader& reader);
+    void remove(PipeEnd& end);
     /// A transport that nobody refers to goes, perhaps on another thread: then its watch is stopped when the
     /// loop's thread comes by. The descriptor is closed already.
-    void abandon(PipeReader& reader);
+    void abandon(PipeEnd& end);
     /// Forgets all, closes none.
     void close();
 
@@ -36,7 +36,7 @@ class Pipes {
     void stop_abandoned();
 
     LoopCore& loop_;
-    std::unordered_set<PipeReader*> readers_;
+    std::unordered_set<PipeEnd*> ends_;
     std::vector<EdgeWatch> abandoned_;
 };
 
