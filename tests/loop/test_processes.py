@@ -94,6 +94,8 @@ def test_a_shell(runner: asyncio.Runner) -> None:
 
 
 def test_keywords_that_shape_the_child(runner: asyncio.Runner, tmp_path: Path) -> None:
+    # This Python may be a program under sanitizers, and so its child.
+    sanitizers = {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
     read, write = os.pipe()
     try:
 
@@ -102,7 +104,7 @@ def test_keywords_that_shape_the_child(runner: asyncio.Runner, tmp_path: Path) -
                 "print(json.dumps([os.getcwd(), os.environ.get('WHO'), os.getsid(0) == os.getpid(), os.umask(0),"
                 f" os.fstat({write}).st_ino]))",
                 cwd=tmp_path,
-                env={"WHO": "a child"},
+                env={"WHO": "a child", **sanitizers},
                 start_new_session=True,
                 umask=0o027,
                 pass_fds=(write,),
