@@ -15,11 +15,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._build import VERSION as __version__  # first: it says so when module and package do not belong together
 from ._loop import Loop
+from ._metrics import LoopMetrics, SystemCalls
 
 if TYPE_CHECKING:
     from ._policy import EventLoopPolicy, install
 
-__all__ = ["EventLoopPolicy", "Loop", "__version__", "get_include", "install", "new_event_loop", "run"]
+__all__ = [
+    "EventLoopPolicy",
+    "Loop",
+    "LoopMetrics",
+    "SystemCalls",
+    "__version__",
+    "get_include",
+    "install",
+    "new_event_loop",
+    "run",
+]
 
 _T = TypeVar("_T")
 

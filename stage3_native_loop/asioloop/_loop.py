@@ -15,19 +15,20 @@ import socket
 import sys
 import threading
 import weakref
-from asyncio import base_events, events, format_helpers
-from collections.abc import Callable
+from asyncio import events, format_helpers
 from typing import Any
 
 import _asioloop
 
 from ._connections import Connections
 from ._datagrams import DatagramMethods
+from ._debug import DebugMixin
+from ._fork import ForkAware
+from ._metrics import MetricsMixin
 from ._names import NameMethods
 from ._pipes import Pipes
 from ._processes import Processes
 from ._signals import Signals
-from ._fork import ForkAware
 from ._streams import StreamTransport
 from ._tls import TlsLoop
 
@@ -56,7 +57,7 @@ class _Watched:
         """Nothing is open here."""
 
 
-class Loop(ForkAware, Signals, Processes, Pipes, _asioloop.LoopCore, Connections, DatagramMethods, NameMethods, TlsLoop, asyncio.SelectorEventLoop):  # type: ignore[misc]
+class Loop(ForkAware, MetricsMixin, DebugMixin, Signals, Processes, Pipes, _asioloop.LoopCore, Connections, DatagramMethods, NameMethods, TlsLoop, asyncio.SelectorEventLoop):  # type: ignore[misc]
     """An asyncio event loop whose turn is Asio's.
 
     Threads: as every asyncio loop, only call_soon_threadsafe() may be called from another thread than the loop's.
@@ -188,18 +189,3 @@ class Loop(ForkAware, Signals, Processes, Pipes, _asioloop.LoopCore, Connections
         if traceback := getattr(handle, "_source_traceback", None):
             context["source_traceback"] = traceback
         self.call_exception_handler(context)
-
-    def _report_slow(self, handle: asyncio.Handle, seconds: float) -> None:
-        text = base_events._format_handle(handle)  # type: ignore[attr-defined]
-        # By its name: CPython's tests put another logger there.
-        base_events.logger.warning("Executing %s took %.3f seconds", text, seconds)  # type: ignore[attr-defined]
-
-    def _debug_check(self, callback: Callable[..., object], method: str, check_thread: bool) -> None:
-        if check_thread:
-            self._check_thread()
-        if method in ("call_later", "call_at"):
-            method = "call_at"
-        self._check_callback(callback, method)
-
-    def _source_traceback(self) -> Any:
-        return format_helpers.extract_stack(sys._getframe(1))

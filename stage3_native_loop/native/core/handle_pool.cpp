@@ -59,6 +59,7 @@ PyObject* HandlePool::make(Kind kind, PyObject* callback, Arguments args, PyObje
     Ref tuple = args_for(h.get(), args);
     Ref variables = context ? Ref::borrow(context) : context_for(h.get());
     if (!tuple || !variables) return nullptr;
+    ++lent_[kind];
     handles_.fill(h.get(), loop_, callback, std::move(tuple), std::move(variables));
     if (kind == timer) handles_.fill_timer(h.get(), std::move(when));
     return h.release();
@@ -106,12 +107,13 @@ bool HandlePool::reusable(PyObject* handle, Kind& kind) const noexcept {
         kind = safe;
     else
         return false;
-    return free_[kind].size() < kMost && !handles_.weakly_referenced(handle);
+    return lent_[kind] > 0 && free_[kind].size() < kMost && !handles_.weakly_referenced(handle);
 }
 
 void HandlePool::give_back(PyObject* handle, const void* loops_own) {
     Kind kind = plain;
     if (!reusable(handle, kind)) return drop(handle);
+    --lent_[kind];
     HandleClass::Fields gone = handles_.empty(handle);
     // Of a program's own Context nothing must be kept alive.
     const bool own = loops_own && variables_.of(gone.context.get()) == loops_own &&

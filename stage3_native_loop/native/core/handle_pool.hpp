@@ -64,6 +64,8 @@ class HandlePool {
     PyObject* const loop_;
     const asioserve::py::Ref no_args_;
     std::array<std::vector<PyObject*>, kinds> free_;
+    // How many are out: of those that others have made, none is kept in excess.
+    std::array<std::size_t, kinds> lent_{};
 };
 
 }  // namespace asioloop

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "stage3_native_loop/native/core/no_unwinding.hpp"
+
 namespace asioloop {
 
 using asioserve::py::drop;
@@ -120,7 +122,7 @@ void LoopCore::wake() {
 
 void LoopCore::take_gil() {
     const std::uint64_t begin = nanoseconds();
-    PyEval_RestoreThread(thread_state_);
+    without_unwinding([this] { PyEval_RestoreThread(thread_state_); });
     gil_held_ = true;
     metrics_.gil_taken.add();
     metrics_.waiting.add(begin - waiting_since_);
@@ -239,7 +241,8 @@ bool LoopCore::breathe() {
     // it back would not do: each time it wakes the thread that waits, too late, and starts its five
     // milliseconds anew.
     if (hook_) hook_->settle();
-    return static_cast<bool>(Ref::steal(PyObject_CallNoArgs(module_.do_nothing.get())));
+    return static_cast<bool>(
+        Ref::steal(without_unwinding([this] { return PyObject_CallNoArgs(module_.do_nothing.get()); })));
 }
 
 bool LoopCore::arm_timer() {
@@ -288,13 +291,16 @@ bool LoopCore::expire_timers() {
 
 bool LoopCore::run_ready() {
     // Only what is due now: callbacks that these schedule wait for the next turn, after I/O has had a look.
-    std::size_t n = ready_.size();
+    const std::size_t n = ready_.size();
     if (n == 0) return true;
     metrics_.most_ready.raise_to(n);
     if (hook_) hook_->settle();
     show_running();
     const void* own = module_.context_vars.current();
-    while (n-- > 0) {
+    const bool timed = debug;
+    const double begin = timed ? time() : 0;
+    slow_reported = false;
+    for (std::size_t left = n; left > 0; --left) {
         const Ready r = ready_.pop();
         Ref h = Ref::steal(r.handle);
         in_callback_ = true;
@@ -308,7 +314,15 @@ bool LoopCore::run_ready() {
         if (!ok) return false;
         if (forked_) return closed_error();
     }
+    const double took = timed ? time() - begin : 0;
+    if (timed && took >= slow_iteration_duration && !slow_reported) report_slow_iteration(n, took);
     return true;
+}
+
+void LoopCore::report_slow_iteration(std::size_t callbacks, double seconds) {
+    Ref done = Ref::steal(PyObject_CallMethod(self_, "_report_slow_iteration", "nd",
+                                              static_cast<Py_ssize_t>(callbacks), seconds));
+    if (!done) PyErr_WriteUnraisable(self_);
 }
 
 bool LoopCore::run_handle(PyObject* handle) {
@@ -322,8 +336,10 @@ bool LoopCore::run_handle(PyObject* handle) {
     const double begin = timed ? time() : 0;
     if (PyContext_Enter(context.get()) < 0) return report(handle);
     auto* tuple = reinterpret_cast<PyTupleObject*>(args.get());
-    Ref result = Ref::steal(PyObject_Vectorcall(callback.get(), tuple->ob_item,
-                                                static_cast<std::size_t>(Py_SIZE(tuple)), nullptr));
+    Ref result = Ref::steal(without_unwinding([&] {
+        return PyObject_Vectorcall(callback.get(), tuple->ob_item, static_cast<std::size_t>(Py_SIZE(tuple)),
+                                   nullptr);
+    }));
     // Left before the error is reported: the exception handler is called in this context too, and may enter
     // it.
     PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
@@ -337,6 +353,7 @@ bool LoopCore::run_handle(PyObject* handle) {
     if (timed && ok) {
         const double took = time() - begin;
         if (took >= slow_callback_duration) {
+            slow_reported = true;
             Ref done = Ref::steal(PyObject_CallMethod(self_, "_report_slow", "Od", handle, took));
             if (!done) PyErr_WriteUnraisable(handle);
         }

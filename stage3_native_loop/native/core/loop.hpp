@@ -238,7 +238,9 @@ class LoopCore {
     bool debug = false;
     bool has_task_factory =
         false;  ///< set_task_factory() is in use: tasks are made by loop.create_task() only
-    double slow_callback_duration = 0.1;  ///< seconds
+    double slow_callback_duration = 0.1;   ///< seconds
+    double slow_iteration_duration = 0.5;  ///< seconds, of all callbacks of a turn together
+    bool slow_reported = false;            ///< a callback of this turn: then the turn is not reported too
 
     /// For tp_traverse.
     int traverse(visitproc visit, void* arg);
@@ -260,6 +262,7 @@ class LoopCore {
     bool expire_timers();
     bool run_ready();
     bool run_handle(PyObject* handle);
+    void report_slow_iteration(std::size_t callbacks, double seconds);
     void end_handle();
     bool report(PyObject* handle);
 

@@ -368,6 +368,10 @@ PyObject* create_task(PyObject* self, PyObject* const* values, Py_ssize_t n, PyO
     return c.module().tasks.make(c, values, n, names);
 }
 
+PyObject* get_metrics(PyObject* self, PyObject*) {
+    return metrics_of(core(self));
+}
+
 template <class F>
 PyCFunction as_method(F f) {
     return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
@@ -409,6 +413,7 @@ PyMethodDef methods[] = {
     {"_close_core", &close_core, METH_NOARGS, "Forget all callbacks, timers and descriptors."},
     {"_forked", &forked, METH_NOARGS, "This is a forked child, and the loop its parent's."},
     {"_check_open", &check_open, METH_NOARGS, "RuntimeError: the loop is closed, or its parent's."},
+    {"_metrics", &get_metrics, METH_NOARGS, "What metrics() is made of."},
     {"_add_callback", &add_callback, METH_O, "Queue a handle that is made already, unless it is cancelled."},
     {"_add_reader", as_method(&add_reader), METH_FASTCALL, "_add_reader(fd, callback, *args) -> Handle"},
     {"_add_writer", as_method(&add_writer), METH_FASTCALL, "_add_writer(fd, callback, *args) -> Handle"},
@@ -422,6 +427,9 @@ PyGetSetDef properties[] = {
     {"slow_callback_duration", &get_seconds<&LoopCore::slow_callback_duration>,
      &set_seconds<&LoopCore::slow_callback_duration>,
      "Seconds from which on a callback is slow: debug mode logs it.", nullptr},
+    {"slow_iteration_duration", &get_seconds<&LoopCore::slow_iteration_duration>,
+     &set_seconds<&LoopCore::slow_iteration_duration>,
+     "Seconds from which on an iteration is slow of which no callback is: debug mode logs it.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 

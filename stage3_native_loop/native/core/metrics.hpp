@@ -9,9 +9,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "common/python/ref.hpp"
 #include "common/runner/counters.hpp"
 
 namespace asioloop {
+
+class LoopCore;
 
 /// How late timers ran: how many by less than a microsecond, by less than 2, 4, 8, ...; the last bucket has
 /// all the rest.
@@ -50,10 +53,13 @@ struct Metrics {
     asioserve::Counter gil_taken;    ///< times
 
     asioserve::Counter polls;     ///< looks at the reactor, an epoll_wait each
-    asioserve::Counter reads;     ///< recv() of streams
-    asioserve::Counter writes;    ///< send() and sendmsg() of streams
+    asioserve::Counter reads;     ///< of transports: recv() and its relatives
+    asioserve::Counter writes;    ///< of transports: send() and its relatives
     asioserve::Counter accepts;   ///< connections taken
     asioserve::Counter wake_ups;  ///< of a blocked loop by another thread
 };
+
+/// A tuple of all, in the order of LoopMetrics in Python; null with an exception set. GIL held.
+PyObject* metrics_of(LoopCore& core);
 
 }  // namespace asioloop

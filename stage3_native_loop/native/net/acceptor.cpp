@@ -109,6 +109,7 @@ bool Acceptor::accept_batch() {
         const int fd = accept_one(ways_.fd, peer);
         if (fd < 0) return errno == EAGAIN || errno == EWOULDBLOCK || accept_failed(errno);
         failing_ = false;
+        core_->metrics().accepts.add();
         const bool ok = accepted(fd, peer);
         if (!core_) return ok;  // the program has closed the server
         if (!ok) {

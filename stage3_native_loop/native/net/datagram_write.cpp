@@ -85,6 +85,7 @@ bool Datagram::send_now(PyObject* data, const Address& to) {
     } else if (PyObject_GetBuffer(data, &view.view, PyBUF_SIMPLE) < 0) {
         return fatal(kWriteFailed);
     }
+    core_->metrics().writes.add();
     if (send_datagram(fd_, view.view.buf, static_cast<std::size_t>(view.view.len), to) >= 0) return true;
     if (!would_block()) return PyErr_SetFromErrno(PyExc_OSError), error_received();
     return enqueue(data, nullptr, to) && send_refused();
@@ -141,6 +142,7 @@ bool Datagram::wait_writable() {
 /// What has gathered goes out, as far as there is room. Nothing is there, or all has been refused: no matter.
 bool Datagram::send_gathered() {
     while (!refused_ && !out_.empty()) {
+        core_->metrics().writes.add();
         switch (out_.send(fd_, kind_ == Kind::udp)) {
             case DatagramQueue::Outcome::all_sent:
                 break;
@@ -162,6 +164,7 @@ bool Datagram::send_gathered() {
 
 bool Datagram::on_writable() {
     if (!refused_ || lost_writes_ > 0) return true;
+    core_->metrics().writes.add();
     const DatagramQueue::Outcome outcome = out_.send(fd_, kind_ == Kind::udp);
     if (outcome == DatagramQueue::Outcome::failed) {
         PyErr_SetFromErrno(PyExc_OSError);

@@ -49,6 +49,7 @@ int Datagrams::receive(int fd, std::size_t size) {
     Slots& s = *slots_;
     s.cut(size);
     int n = 0;
+    loop_.metrics().reads.add();
     do {
         n = ::recvmmsg(fd, s.messages.data(), static_cast<unsigned>(capacity(size)), MSG_DONTWAIT, nullptr);
     } while (n < 0 && errno == EINTR);

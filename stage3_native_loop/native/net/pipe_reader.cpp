@@ -104,6 +104,7 @@ ssize_t PipeReader::receive(Ref& data, std::size_t& room) {
     }
     void* const to = bytes ? PyBytes_AS_STRING(bytes) : shared.data();
     ssize_t n = 0;
+    core_->metrics().reads.add();
     do n = ::read(fd_, to, room);
     while (n < 0 && errno == EINTR);
     const int error = errno;

@@ -66,6 +66,7 @@ bool PipeWriter::write(PyObject* data, PyObject* transport) {
 
 /// False with errno set.
 bool PipeWriter::attempt(const char* data, std::size_t length, std::size_t& taken) {
+    core_->metrics().writes.add();
     // Twice, as an edge comes only after a write that the kernel did not take; not until then, as whoever
     // reads may be as quick as we are.
     full_ = false;

@@ -162,7 +162,9 @@ bool Stream::run(bool write) {
         return report_failure(loop.get(), write ? "_write_ready" : "_read_ready");
     }
     const double took = timed ? LoopCore::time() - begin : 0;
-    return took < core.slow_callback_duration || report_slow(loop.get(), write, took);
+    if (!timed || took < core.slow_callback_duration) return true;
+    core.slow_reported = true;
+    return report_slow(loop.get(), write, took);
 }
 
 /// As asyncio's selector loop would have made it for the same event.

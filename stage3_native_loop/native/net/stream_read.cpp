@@ -46,6 +46,7 @@ bool Stream::read_once() {
 
 ssize_t Stream::receive(void* to, std::size_t room) {
     ssize_t n = 0;
+    core_->metrics().reads.add();
     do {
         if (kind_ == Kind::tcp) {
             n = ::recv(fd_, to, room, MSG_DONTWAIT);

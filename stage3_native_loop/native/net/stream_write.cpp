@@ -106,6 +106,7 @@ bool Stream::send_pieces(std::span<Py_buffer> views, PyObject* const* owners) {
             buffers[i] = {views[done + i].buf, static_cast<std::size_t>(views[done + i].len)};
             offered += buffers[i].iov_len;
         }
+        if (core_) core_->metrics().writes.add();
         const ssize_t taken = send_now(fd_, std::span(buffers).first(n));
         if (taken < 0 && errno != EAGAIN && errno != EWOULDBLOCK) return write_failed();
         offset = taken < 0 ? 0 : static_cast<std::size_t>(taken);
@@ -138,6 +139,7 @@ bool Stream::write_failed() {
 
 bool Stream::on_writable() {
     if (out_.empty() || lost_writes_ > 0) return true;
+    core_->metrics().writes.add();
     if (!out_.send(fd_)) {
         if (errno != EAGAIN && errno != EWOULDBLOCK) {
             PyErr_SetFromErrno(PyExc_OSError);
