@@ -185,6 +185,7 @@ def test_an_unclosed_loop_warns(factory: Factory) -> None:
 def test_tasks_are_made_as_asyncio_makes_them(runner: asyncio.Runner, arguments: dict[str, Any]) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
+        make: Any = loop.create_task
 
         async def own() -> asyncio.Task[Any] | None:
             return asyncio.current_task()
@@ -194,12 +195,12 @@ def test_tasks_are_made_as_asyncio_makes_them(runner: asyncio.Runner, arguments:
         assert task.get_name() == arguments.get("name", task.get_name())
         assert await task is task
         with pytest.raises(TypeError):
-            loop.create_task()  # type: ignore[call-arg]
+            make()
         with pytest.raises(TypeError, match="a coroutine was expected"):
-            loop.create_task(1)  # type: ignore[arg-type]
+            make(1)
         coroutine = own()
         with pytest.raises(TypeError):
-            loop.create_task(coroutine, wrong=1)  # type: ignore[call-arg]
+            make(coroutine, wrong=1)
         coroutine.close()
         del task
         gc.collect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
 import threading
 import time
 from unittest import mock
@@ -96,7 +97,6 @@ def test_wake_ups_are_counted_once_however_many_calls() -> None:
             loop.call_soon_threadsafe(len, "")
         assert (loop.metrics() - before).system_calls.wake_ups == 0
         done = loop.create_future()
-
         now = loop.metrics().turns
 
         def push() -> None:
@@ -104,8 +104,8 @@ def test_wake_ups_are_counted_once_however_many_calls() -> None:
             while loop.metrics().turns == now:
                 time.sleep(0)
             # In C alone: the loop's thread does not get in between.
-            collections.deque(map(loop.call_soon_threadsafe, [list] * 1000), maxlen=0)
-            loop.call_soon_threadsafe(done.set_result, None)
+            callbacks = [*[list] * 1000, functools.partial(done.set_result, None)]
+            collections.deque(map(loop.call_soon_threadsafe, callbacks), maxlen=0)
 
         thread = threading.Thread(target=push)
         thread.start()
