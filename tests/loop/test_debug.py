@@ -79,7 +79,7 @@ def test_a_handle_knows_where_it_was_made(runner: asyncio.Runner) -> None:
         ):
             trace = handle._source_traceback  # type: ignore[attr-defined]
             assert trace[-1].name == "main" and trace[-1].filename == __file__
-            assert "in (loop.call_soon(len" in trace[-1].line
+            assert "loop.call_" in trace[-1].line
             assert f"created at {__file__}:{trace[-1].lineno}" in repr(handle)
             assert "".join(trace.format())
         loop.set_debug(False)
