@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from processes import HERE, PATIENCE, python, python_environment, running
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
@@ -171,3 +173,13 @@ def test_a_certificate_that_is_not_trusted_is_refused(runner: asyncio.Runner, tl
                 await session.get(f"https://localhost:{port}/who")
 
     runner.run(main())
+
+
+def test_run_app_takes_a_loop_and_ends_by_a_signal(loop_name: str) -> None:
+    with running(python(str(HERE / "apps" / "with_run_app.py"), loop_name), env=python_environment()) as process:
+        port = process.wait_for(r"port (\d+)")[1]
+        process.wait_for("Running on")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE) as answer:
+            assert answer.read().decode() == loop_name
+        assert process.end() == 0
+        assert "cleaned up" in process.lines
