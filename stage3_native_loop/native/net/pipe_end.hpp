@@ -37,6 +37,7 @@ class PipeEnd : public NativeCallback, public EdgeWatch::Listener {
     /// @}
 
   protected:
+    /// Part of the Python object `self`, which it does not own.
     PipeEnd(const ModuleState& module, PyObject* self) noexcept : module_(module), self_(self) {}
     ~PipeEnd();
 
