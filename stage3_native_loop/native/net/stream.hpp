@@ -187,8 +187,6 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     asioserve::py::Ref read_context_, write_context_;
     asioserve::py::Ref high_object_, low_object_;
     NativeProtocol* native_ = nullptr;  // inside protocol_, if it has one
-    std::unique_ptr<Later> opening_, losing_;
-    SocketName name_, peer_name_;
     WriteQueue out_;
     double high_ = 64 * 1024, low_ = 16 * 1024;
     std::size_t last_read_ = 0;  // how much data_received() was given
@@ -209,6 +207,10 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     bool eof_written_ = false;
     bool read_queued_ = false;
     bool write_queued_ = false;
+
+    // not for packets: last, so that the rest lies close together
+    std::unique_ptr<Later> opening_, losing_;
+    SocketName name_, peer_name_;
 };
 
 /// An instance of `cls`, a subclass of StreamTransport, over a connection; see Stream::open(). It has `fd` if
