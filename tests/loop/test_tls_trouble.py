@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -163,7 +164,7 @@ def test_garbage_instead_of_a_handshake(
 ) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        for seed in range(30):
+        for seed in range(15):
             here, there = socket.socketpair()
             there.setblocking(False)
             waiting = asyncio.ensure_future(connecting(contexts, here, server_side))
@@ -188,7 +189,7 @@ def test_a_handshake_cut_off_and_garbled_at_each_place(
     async def main() -> None:
         loop = asyncio.get_running_loop()
         rng = random.Random(7)
-        for _ in range(40):
+        for _ in range(25):
             here, there = socket.socketpair()
             peer = Peer(there, contexts[int(server_side)], server_side=not server_side)
             waiting = asyncio.ensure_future(connecting(contexts, here, server_side))
@@ -229,7 +230,7 @@ def test_garbage_after_good_data(
 ) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        for seed in range(20):
+        for seed in range(12):
             here, there = socket.socketpair()
             peer = Peer(there, contexts[int(server_side)], server_side=not server_side)
             (transport, protocol), _ = await asyncio.gather(
@@ -575,6 +576,9 @@ def test_the_protocol_writes_when_it_is_told_to_pause(runner: asyncio.Runner, co
 # --- leaks ----------------------------------------------------------------------------------------------------
 
 
+_SANITIZED = hasattr(ctypes.CDLL(None), "__asan_init")
+
+
 def _resident() -> int:
     """KiB of memory that this process has."""
     with open("/proc/self/statm") as file:  # noqa: PTH123
@@ -612,14 +616,15 @@ def test_hundreds_of_handshakes_leave_nothing(runner: asyncio.Runner, contexts: 
 
         async with await loop.create_server(factory, "127.0.0.1", 0, ssl=contexts[0]) as server:
             address = server.sockets[0].getsockname()
-            await many(address, 150)
+            await many(address, 60)
             gc.collect()
             memory, descriptors = _resident(), len(os.listdir("/proc/self/fd"))
-            await many(address, 500)
+            await many(address, 200)
             await turns(100)
             gc.collect()
             assert len(left) == 0
             assert len(os.listdir("/proc/self/fd")) <= descriptors
-            assert _resident() < memory + 4096
+            # A sanitizer keeps what is freed for a while, and looks for leaks itself.
+            assert _resident() < memory + 4096 or _SANITIZED
 
     runner.run(main())
