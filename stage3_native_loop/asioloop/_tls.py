@@ -38,8 +38,8 @@ _NUMBERS = {
 }
 
 
-class TlsTransport(_Transport):  # type: ignore[misc]
-    """What the program writes to; an asyncio.Transport.
+class SslTransport(_Transport):  # type: ignore[misc]
+    """What the program writes to; an asyncio.Transport, and to be told by `ssl` in its name, as asyncio's is.
 
     Threads: the loop's, as for every transport.
     """
@@ -68,7 +68,7 @@ class TlsTransport(_Transport):  # type: ignore[misc]
 class TlsProtocol(_asioloop.TlsProtocol, _Protocol):  # type: ignore[misc]
     """TLS on one side of a stream transport, or on one side of another TLS connection."""
 
-    _app_transport: TlsTransport | None = None
+    _app_transport: SslTransport | None = None
     _app_transport_created = False
 
     # Of what is defined twice, the native part decides when, and asyncio's acts.
@@ -91,11 +91,11 @@ class TlsProtocol(_asioloop.TlsProtocol, _Protocol):  # type: ignore[misc]
             native,
         )
 
-    def _get_app_transport(self) -> TlsTransport:
+    def _get_app_transport(self) -> SslTransport:
         if self._app_transport is None:
             if self._app_transport_created:
                 raise RuntimeError("Creating _SSLProtocolTransport twice")
-            self._app_transport = TlsTransport(self._loop, self)
+            self._app_transport = SslTransport(self._loop, self)
             self._app_transport_created = True
         return self._app_transport
 
@@ -201,7 +201,7 @@ class TlsLoop:
             "ssl_handshake_timeout": ssl_handshake_timeout,
             "ssl_shutdown_timeout": ssl_shutdown_timeout,
         }
-        ours = isinstance(transport, StreamTransport | TlsTransport)
+        ours = isinstance(transport, StreamTransport | SslTransport)
         if not ours or ssl is None or not isinstance(sslcontext, ssl.SSLContext):
             # A transport of somebody else's, or a refusal.
             asyncios: asyncio.Transport | None = await super().start_tls(  # type: ignore[misc]
