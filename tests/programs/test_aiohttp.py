@@ -176,7 +176,9 @@ def test_a_certificate_that_is_not_trusted_is_refused(runner: asyncio.Runner, tl
 
 
 def test_run_app_takes_a_loop_and_ends_by_a_signal(loop_name: str) -> None:
-    with running(python(str(HERE / "apps" / "with_run_app.py"), loop_name), env=python_environment()) as process:
+    with running(
+        python(str(HERE / "apps" / "with_run_app.py"), loop_name), env=python_environment()
+    ) as process:
         port = process.wait_for(r"port (\d+)")[1]
         process.wait_for("Running on")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE) as answer:
