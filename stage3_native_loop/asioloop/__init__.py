@@ -9,7 +9,6 @@ The loop is also what the stage-3 server runs its handlers on.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,7 +47,9 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
 
 def get_include() -> str:
     """The folder of asioloop.h, for extension modules that use the loop."""
-    return os.path.join(os.path.dirname(__file__), "include")
+    from pathlib import Path  # for who asks: it takes milliseconds to import
+
+    return str(Path(__file__).with_name("include"))
 
 
 def __getattr__(name: str) -> Any:

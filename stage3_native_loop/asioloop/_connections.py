@@ -30,11 +30,13 @@ _Socket = socket.socket
 _BATCH = 64
 
 
-class Connections(asyncio.SelectorEventLoop):
+class ConnectionMethods(asyncio.SelectorEventLoop):
     """What asioloop.Loop is besides its core: servers' listening sockets, and create_connection().
 
     Threads: the loop's.
     """
+
+    _acceptors: dict[socket.socket, _asioloop.Acceptor]
 
     # --- accepting: asyncio.Server calls these -----------------------------------------------------------------
 
@@ -93,10 +95,6 @@ class Connections(asyncio.SelectorEventLoop):
     def _stop_serving(self, sock: socket.socket) -> None:
         self._stop_accepting(sock)
         super()._stop_serving(sock)  # type: ignore[misc]
-
-    @functools.cached_property
-    def _acceptors(self) -> dict[socket.socket, _asioloop.Acceptor]:
-        return {}
 
     def _stop_accepting(self, sock: socket.socket) -> None:
         acceptor = self._acceptors.pop(sock, None)

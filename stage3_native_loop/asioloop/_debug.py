@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import asyncio
 
 
-class DebugMixin:
+class DebugMethods:
     """Checks, and reports of what is slow."""
 
     __slots__ = ()
@@ -29,7 +29,7 @@ class DebugMixin:
         read when somebody prints them. That look is most of what debug mode costs in asyncio."""
         found: list[FrameSummary] = []
         frame = sys._getframe(1)
-        while frame is not None and len(found) < constants.DEBUG_STACK_DEPTH:  # type: ignore[attr-defined]
+        while frame is not None and len(found) < constants.DEBUG_STACK_DEPTH:
             code = frame.f_code
             found.append(FrameSummary(code.co_filename, frame.f_lineno, code.co_name, lookup_line=False))
             frame = frame.f_back  # type: ignore[assignment]

@@ -14,10 +14,10 @@ from typing import Any
 
 import _asioloop
 
-_loops: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+_loops: weakref.WeakSet[ForkMethods] = weakref.WeakSet()
 
 
-class ForkAware(_asioloop.LoopCore):
+class ForkMethods(_asioloop.LoopCore):
     """Part of Loop."""
 
     _check_closed: Callable[[], None]

@@ -20,17 +20,17 @@ from typing import Any
 
 import _asioloop
 
-from ._connections import Connections
+from ._connections import ConnectionMethods
 from ._datagrams import DatagramMethods
-from ._debug import DebugMixin
-from ._fork import ForkAware
-from ._metrics import MetricsMixin
+from ._debug import DebugMethods
+from ._fork import ForkMethods
+from ._metrics import MetricsMethods
 from ._names import NameMethods
-from ._pipes import Pipes
-from ._processes import Processes
-from ._signals import Signals
+from ._pipes import PipeMethods
+from ._processes import ProcessMethods
+from ._signals import SignalMethods
 from ._streams import StreamTransport
-from ._tls import TlsLoop
+from ._tls import TlsMethods
 
 
 class _Watched:
@@ -57,7 +57,20 @@ class _Watched:
         """Nothing is open here."""
 
 
-class Loop(ForkAware, MetricsMixin, DebugMixin, Signals, Processes, Pipes, _asioloop.LoopCore, Connections, DatagramMethods, NameMethods, TlsLoop, asyncio.SelectorEventLoop):  # type: ignore[misc]
+class Loop(  # type: ignore[misc]
+    ForkMethods,
+    MetricsMethods,
+    DebugMethods,
+    SignalMethods,
+    ProcessMethods,
+    PipeMethods,
+    _asioloop.LoopCore,
+    ConnectionMethods,
+    DatagramMethods,
+    NameMethods,
+    TlsMethods,
+    asyncio.SelectorEventLoop,
+):
     """An asyncio event loop whose turn is Asio's.
 
     Threads: as every asyncio loop, only call_soon_threadsafe() may be called from another thread than the loop's.
@@ -66,8 +79,10 @@ class Loop(ForkAware, MetricsMixin, DebugMixin, Signals, Processes, Pipes, _asio
     # What asyncio's own classes keep. In slots, as a method of an object whose __dict__ is empty is found in less time:
     # a tenth of call_soon. The __dict__ is there all the same, for what a program sets.
     __slots__ = (
+        "_acceptors",
         "_asyncgens",
         "_asyncgens_shutdown_called",
+        "_children",
         "_clock_resolution",
         "_closed",
         "_coroutine_origin_tracking_enabled",
@@ -78,23 +93,27 @@ class Loop(ForkAware, MetricsMixin, DebugMixin, Signals, Processes, Pipes, _asio
         "_default_executor",
         "_exception_handler",
         "_executor_shutdown_called",
+        "_has_wakeup",
         "_internal_fds",
         "_old_agen_hooks",
-        "_old_wakeup_fd",
         "_ready",
         "_scheduled",
         "_selector",
         "_signal_handlers",
+        "_signals_due",
+        "_signals_scheduled",
         "_ssock",
         "_task_factory",
         "_thread_id",
         "_timer_cancelled_count",
         "_transports",
         "_unix_server_sockets",
+        "_wakeup_before",
         "_watcher",
     )
 
     def __init__(self) -> None:
+        self._acceptors = {}
         super().__init__(_Watched(self))
 
     # --- running --------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class LoopMetrics(NamedTuple):
         )
 
 
-class MetricsMixin:
+class MetricsMethods:
     """What the loop has of it."""
 
     __slots__ = ()

@@ -350,7 +350,7 @@ class WritePipeTransport(_FlowControl, asyncio.WriteTransport):
             self._pipe = self._protocol = self._loop = None
 
 
-class Pipes(LoopPart):
+class PipeMethods(LoopPart):
     """What a loop does for connect_read_pipe() and connect_write_pipe(), whose front asyncio has."""
 
     def _make_read_pipe_transport(

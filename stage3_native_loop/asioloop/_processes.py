@@ -103,7 +103,7 @@ class _Child:
         self._transport._process_exited(code)
 
 
-class Processes(LoopPart):
+class ProcessMethods(LoopPart):
     """What a loop does for subprocess_exec() and subprocess_shell(), whose front asyncio has.
 
     Threads: the loop's.

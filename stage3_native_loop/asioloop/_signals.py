@@ -69,7 +69,7 @@ class _Descriptor:
         signal.set_wakeup_fd(self._fd if still else -1)
 
 
-class Signals(LoopPart):
+class SignalMethods(LoopPart):
     """The signal methods of a loop.
 
     Threads: handlers are added and removed in the main thread, as CPython demands. They run on the loop's thread, which may
@@ -77,12 +77,12 @@ class Signals(LoopPart):
     """
 
     _signal_handlers: dict[int, asyncio.Handle]
-    _wakeup_before: _Descriptor | None = None
-    _has_wakeup = False
 
     def __init__(self, *args: Any) -> None:
         self._signals_due: collections.deque[int] = collections.deque()
         self._signals_scheduled = False
+        self._wakeup_before: _Descriptor | None = None
+        self._has_wakeup = False
         super().__init__(*args)
 
     # --- the wake-up descriptor: whoever runs in the main thread has it ------------------------------------------------
@@ -117,7 +117,7 @@ class Signals(LoopPart):
     @staticmethod
     def _wake_the_one_that_runs() -> None:
         running = events._get_running_loop()
-        if isinstance(running, Signals) and running._has_wakeup:
+        if isinstance(running, SignalMethods) and running._has_wakeup:
             signal.set_wakeup_fd(running._csock.fileno(), warn_on_full_buffer=False)
 
     # --- handlers -----------------------------------------------------------------------------------------------------

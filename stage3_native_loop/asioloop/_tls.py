@@ -164,7 +164,7 @@ class TlsProtocol(_asioloop.TlsProtocol, _Protocol):  # type: ignore[misc]
         logger.warning("SSL connection is closed")
 
 
-class TlsLoop:
+class TlsMethods:
     """What the loop has for TLS."""
 
     def _make_ssl_transport(

@@ -162,7 +162,12 @@ def test_attributes_of_a_loop_can_be_set(factory: Factory) -> None:
     loop.own = 1
     made: list[str] = []
     original = loop.create_future
-    loop.create_future = lambda: made.append("future") or original()
+
+    def create_future() -> Any:
+        made.append("future")
+        return original()
+
+    loop.create_future = create_future
     loop.run_until_complete(asyncio.sleep(0.001))
     assert loop.own == 1 and made == ["future"] and vars(loop)["own"] == 1
     del loop.own

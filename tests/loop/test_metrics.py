@@ -103,9 +103,10 @@ def test_wake_ups_are_counted_once_however_many_calls() -> None:
             # In its next turn, in which it has nothing to do, the loop blocks before it lets us run.
             while loop.metrics().turns == now:
                 time.sleep(0)
+            soon: Callable[[Any], object] = loop.call_soon_threadsafe
             # In C alone: the loop's thread does not get in between.
             callbacks = [*[list] * 1000, functools.partial(done.set_result, None)]
-            collections.deque(map(loop.call_soon_threadsafe, callbacks), maxlen=0)
+            collections.deque(map(soon, callbacks), maxlen=0)
 
         thread = threading.Thread(target=push)
         thread.start()

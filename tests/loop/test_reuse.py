@@ -27,7 +27,7 @@ def test_a_handle_that_somebody_holds_stays_as_it_was(runner: asyncio.Runner) ->
         others += [loop.call_later(0, len, str(i)) for i in range(100)]
         assert held not in others and timer not in others
         assert held._callback is len and held._args == ("held",)  # type: ignore[attr-defined]
-        assert timer._args == ("timer",) and timer.when() == when  # type: ignore[attr-defined]
+        assert timer._args == ("timer",) and timer.when() == when
         await asyncio.sleep(0.001)
 
     runner.run(main())
@@ -94,7 +94,7 @@ def test_a_tuple_of_arguments_that_was_kept_is_not_written_to(runner: asyncio.Ru
     async def main() -> None:
         loop = asyncio.get_running_loop()
         handle = loop.call_soon(len, "kept")
-        args = handle._args  # type: ignore[attr-defined]
+        args = handle._args
         table = {args: "found"}
         del handle
         await _turns()
@@ -161,7 +161,7 @@ def test_the_end_of_an_argument_may_schedule(runner: asyncio.Runner) -> None:
             loop.call_soon(seen.append, 1)
 
         for _ in range(100):
-            loop.call_soon(len, (Schedules(from_the_end),), *[])
+            loop.call_soon(len, (Schedules(from_the_end),))
             loop.call_soon(lambda *_: None, Schedules(from_the_end), Schedules(from_the_end))
             loop.call_later(3600, print, Schedules(from_the_end)).cancel()
         await _turns(4)

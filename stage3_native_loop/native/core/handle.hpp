@@ -42,7 +42,9 @@ class HandleClass {
     /// What a handle lets go of when it is done.
     struct Fields {
         /// In the order in which they go.
+        /// @{
         asioserve::py::Ref callback, args, loop, context;
+        /// @}
     };
     /// Takes out what fill() puts in. The handle is nobody else's, and nobody sees it but the collector: what
     /// is left is None.
@@ -91,6 +93,12 @@ class HandleClass {
     PyObject* safe_type() const noexcept { return safe_.get(); }
     /// Whether it is a timer that has neither run nor been swept out.
     bool scheduled(PyObject* timer) const noexcept { return slot(timer, scheduled_) == Py_True; }
+
+    /// For tp_traverse of who has it.
+    int traverse(visitproc visit, void* arg) const {
+        for (const asioserve::py::Ref* type : {&handle_, &timer_, &safe_}) Py_VISIT(type->get());
+        return 0;
+    }
 
   private:
     static PyObject*& slot(PyObject* o, Py_ssize_t offset) noexcept {

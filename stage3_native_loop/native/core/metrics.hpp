@@ -40,7 +40,7 @@ class LagHistogram {
 
 /// Totals since the loop was made. Times are in nanoseconds.
 struct Metrics {
-    asioserve::Counter turns;
+    asioserve::Counter turns;      ///< iterations
     asioserve::Counter callbacks;  ///< run, those that were cancelled counted
     /// Not a total: the longest that the ready queue was at the begin of a turn.
     asioserve::Counter most_ready;

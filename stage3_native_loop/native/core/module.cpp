@@ -97,7 +97,8 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
     Py_VISIT(s.stream_type.get());
     Py_VISIT(s.datagram_type.get());
     Py_VISIT(s.tls_type.get());
-    Py_VISIT(s.handles.timer_type());
+    Py_VISIT(s.window.get());
+    if (const int r = s.handles.traverse(visit, arg)) return r;
     Py_VISIT(s.native_time.get());
     if (const int r = s.tasks.traverse(visit, arg)) return r;
     Py_VISIT(s.buffered_protocol.get());
