@@ -7,6 +7,8 @@ import collections
 import functools
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 from unittest import mock
 
 import asioloop
