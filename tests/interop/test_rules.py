@@ -257,9 +257,7 @@ def test_without_a_running_loop_there_is_a_runtime_error(call: Callable[[], obje
 @pytest.mark.parametrize("call", CALLS)
 def test_on_another_loop_there_is_a_type_error(call: Callable[[], object]) -> None:
     async def main() -> None:
-        with pytest.raises(
-            TypeError, match=r"an asioloop\.Loop is needed, <_UnixSelectorEventLoop .* is running"
-        ):
+        with pytest.raises(TypeError, match=r"an asioloop\.Loop is needed, not <_UnixSelectorEventLoop"):
             call()
 
     asyncio.run(main())

@@ -14,6 +14,7 @@ import asioloop
 import pytest
 
 CYCLES = 1000
+SANITIZED = "san.so" in Path("/proc/self/maps").read_text()
 
 
 def _resident_kib() -> int:
@@ -93,7 +94,8 @@ def _repeat(once: Callable[[], object], thing: Counted) -> None:
     # One small object for each cycle would be twice as much.
     assert after[2] - before[2] < CYCLES // 2
     # What C++ allocates is not in that: a callback is 100 bytes, a loop many KiB.
-    assert after[3] - before[3] < 4096
+    # A sanitizer keeps what is freed for a while, and looks for leaks itself.
+    assert after[3] - before[3] < 4096 or SANITIZED
 
 
 @pytest.mark.parametrize("work", WORK)

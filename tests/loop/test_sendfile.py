@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import asioloop
 import pytest
 from stream_peers import connected, fill, read_all, turns
 
@@ -88,6 +89,14 @@ def test_a_range_of_a_file_to_a_socket(
     runner.run(main())
 
 
+def assert_sent(got: bytes, wanted: bytes) -> None:
+    """asyncio's own transport may send other bytes here: from 3.12 on it keeps a view of the buffer that sendfile() reads
+    into, and reads the next piece into it before that is sent."""
+    if isinstance(asyncio.get_running_loop(), asioloop.Loop):
+        assert got == wanted
+    assert len(got) == len(wanted)
+
+
 @pytest.mark.parametrize("offset", [SIZE, SIZE + 10])
 def test_nothing_is_left_there(runner: asyncio.Runner, file: Any, offset: int) -> None:
     async def main() -> None:
@@ -143,7 +152,7 @@ def test_what_is_no_file_with_a_descriptor(runner: asyncio.Runner, fallback: boo
                 await loop.sendfile(transport, memory, fallback=False)
         transport.close()
         await protocol.lost
-        assert await asyncio.to_thread(peer.result) == (CONTENT[10:] if fallback else b"")
+        assert_sent(await asyncio.to_thread(peer.result), CONTENT[10:] if fallback else b"")
 
     runner.run(main())
 
@@ -163,7 +172,7 @@ def test_what_the_kernel_refuses_is_read_and_written(
         assert await loop.sendfile(transport, file) == SIZE
         transport.close()
         await protocol.lost
-        assert await asyncio.to_thread(peer.result) == CONTENT
+        assert_sent(await asyncio.to_thread(peer.result), CONTENT)
 
     monkeypatch.setattr(os, "sendfile", refuses)
     runner.run(main())

@@ -74,8 +74,24 @@ def test_the_wheel_has_two_packages_a_module_and_its_types(wheel: Path) -> None:
         folder = ROOT / package
         assert {f"{folder.name}/{path.name}" for path in folder.glob("*.py")} <= names
     assert not [
-        name for name in names if not name.endswith((".py", ".pyi", ".so", "py.typed")) and info not in name
+        name
+        for name in names
+        if not name.endswith((".py", ".pyi", ".so", "py.typed", "include/asioloop.h")) and info not in name
     ]
+
+
+def test_an_extension_of_somebody_elses_is_built_against_it(from_wheel: Installed, tmp_path: Path) -> None:
+    told = "import asioloop, sysconfig; print(asioloop.get_include(), sysconfig.get_path('include'))"
+    flags = [f"-isystem{folder}" for folder in from_wheel(told).stdout.split()]
+    module = tmp_path / "own_thread.so"
+    run("g++", "-shared", "-fPIC", *flags, ROOT / "examples/cpp/own_thread.cpp", "-o", module)
+    code = """
+import sys; sys.path.append(sys.argv[1])
+import asioloop, own_thread
+async def main(): return await own_thread.sum_of_squares(3)
+print(asioloop.run(main()))
+"""
+    assert from_wheel(code, tmp_path).stdout == "14\n"
 
 
 def test_the_wheel_needs_nothing(wheel: Path) -> None:

@@ -40,8 +40,9 @@ bool works_in_this_interpreter() {
 }
 
 int exec(PyObject* module) {
-    if (!works_in_this_interpreter()) return -1;
+    // First: free_module() takes it for made once it is there.
     ModuleState& s = *new (PyModule_GetState(module)) ModuleState();
+    if (!works_in_this_interpreter()) return -1;
     if (!s.handles.load() || !s.context_vars.load() || !s.tasks.load() || !s.names.load()) return -1;
     Ref safe = make_safe_handle_type(module);
     if (!safe) return -1;

