@@ -134,6 +134,9 @@ class SignalMethods(LoopPart):
             self._remember(module.set_wakeup_fd(self._csock.fileno()))
         except (ValueError, OSError) as exc:
             raise RuntimeError(str(exc)) from exc
+        # Nobody looks at the bytes, so that a storm may find no room for them: no reason to write that to stderr.
+        if module is signal:
+            signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
         self._signal_handlers[sig] = asyncio.Handle(callback, args, self, None)
         try:
             module.signal(sig, _Arrival(self))  # type: ignore[arg-type]
