@@ -148,7 +148,7 @@ suite_switch() {
 }
 suite_loop() {
     build "${1:-release}" "${PROGRAMS[@]}"
-    ASIOSERVE_EXT_DIR=$BUILD_DIR/ext run_pytest tests/loop
+    ASIOSERVE_EXT_DIR=$BUILD_DIR/ext run_pytest_at_once tests/loop
 }
 suite_package() {
     build release asioloop_module
@@ -164,7 +164,7 @@ suite_programs() {
 suite_conformance() {
     setup_packages conformance
     build release asioloop_module
-    ASIOSERVE_EXT_DIR=$BUILD_DIR/ext "$PYTHON" tests/conformance/run.py ${JOBS:+--jobs "$JOBS"}
+    ASIOSERVE_EXT_DIR=$BUILD_DIR/ext interruptible "$PYTHON" tests/conformance/run.py ${JOBS:+--jobs "$JOBS"}
 }
 suite_stage_alone() {
     ASIOSERVE_PYTHON=$PYTHON ASIOSERVE_ALONE=$ROOT/build/alone-$TAG run_pytest tests/stage_alone

@@ -64,6 +64,12 @@ def test_mypy_finds_the_types_of_what_is_installed(from_wheel: Installed, tmp_pa
 def test_the_stubs_say_what_there_is() -> None:
     run(
         *(sys.executable, "-m", "mypy.stubtest", "--mypy-config-file", ROOT / "pyproject.toml"),
-        *("--allowlist", Path(__file__).with_name("stubtest_allowlist.txt"), "asioloop", "_asioloop"),
+        *(
+            "--ignore-unused-allowlist",
+            "--allowlist",
+            Path(__file__).with_name("stubtest_allowlist.txt"),
+            "asioloop",
+            "_asioloop",
+        ),
         env={"PYTHONPATH": os.environ["ASIOSERVE_EXT_DIR"], "MYPYPATH": str(ROOT / "stage3_native_loop")},
     )

@@ -407,7 +407,7 @@ PyMethodDef methods[] = {
     {"_run_core", &run_core, METH_NOARGS, "Turn until stop()."},
     {"_run_once", &run_once, METH_NOARGS, "One turn, for a loop class with a run_forever() of its own."},
     {"_watched", &watched, METH_O,
-     "_watched(file) -> (reader, writer)\n--\n\nThe handles that wait for a file; None for none."},
+     "_watched($self, file, /)\n--\n\n(reader, writer): the handles that wait for a file; None for none."},
     {"_set_core_debug", &set_core_debug, METH_O, "(debug)"},
     {"_set_core_task_factory", &set_core_task_factory, METH_O, "(in_use)"},
     {"_close_core", &close_core, METH_NOARGS, "Forget all callbacks, timers and descriptors."},
