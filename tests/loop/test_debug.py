@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -136,6 +137,59 @@ def test_an_iteration_of_many_callbacks_is_slow_too(caplog: pytest.LogCaptureFix
     assert re.match(r"Executing 1\d callbacks of one iteration took \d+\.\d+ seconds, none", said[0])
     # One of them was slow by itself: it alone is named.
     assert not any("of one iteration took" in text for text in said[1:]) and len(said) > 1
+
+
+class Slow(asyncio.DatagramProtocol, asyncio.Protocol):
+    """From what arrives on, everything is slow."""
+
+    def __init__(self, arrived: asyncio.Event) -> None:
+        self.arrived = arrived
+
+    def data_received(self, _data: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, asioloop.Loop)
+        loop.slow_callback_duration = loop.slow_iteration_duration = 0
+        self.arrived.set()
+
+    def datagram_received(self, _data: bytes, _address: Any) -> None:
+        self.data_received(b"")
+
+
+@pytest.mark.parametrize("kind", ["stream", "datagram", "pipe"])
+def test_a_slow_packet_is_named_and_its_iteration_is_not_told_of_too(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, asioloop.Loop)
+        arrived = asyncio.Event()
+        a, b = (
+            socket.socketpair(type=socket.SOCK_DGRAM if kind == "datagram" else socket.SOCK_STREAM)
+            if kind != "pipe"
+            else (os.fdopen(fd, "wb" if end else "rb", 0) for end, fd in enumerate(os.pipe()))
+        )
+        transport: asyncio.BaseTransport
+        if isinstance(a, socket.socket):
+            a.setblocking(False)
+            if kind == "datagram":
+                transport, _ = await loop.create_datagram_endpoint(lambda: Slow(arrived), sock=a)
+            else:
+                transport, _ = await loop.create_connection(lambda: Slow(arrived), sock=a)
+        else:
+            transport, _ = await loop.connect_read_pipe(lambda: Slow(arrived), a)
+        loop.set_debug(True)
+        loop.slow_callback_duration = loop.slow_iteration_duration = 3600
+        b.send(b"x") if isinstance(b, socket.socket) else b.write(b"x")
+        await arrived.wait()
+        loop.set_debug(False)
+        transport.close()
+        b.close()
+
+    with caplog.at_level(logging.WARNING, "asyncio"):
+        asioloop.run(main())
+    said = [r.getMessage() for r in caplog.records if r.name == "asyncio"]
+    assert any(re.match(r"Executing <Handle .*(_read_ready|_received)", text) for text in said), said
+    assert not any("of one iteration took" in text for text in said), said
 
 
 def test_an_exception_handler_runs_in_the_callbacks_context(runner: asyncio.Runner) -> None:

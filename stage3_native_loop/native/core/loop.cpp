@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "common/python/errors.hpp"
+#include "stage3_native_loop/native/core/failures.hpp"
 #include "stage3_native_loop/native/core/no_unwinding.hpp"
 
 namespace asioloop {
@@ -362,19 +364,10 @@ bool LoopCore::run_handle(PyObject* handle) {
 }
 
 bool LoopCore::report(PyObject* handle) {
-    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
-        return false;
-    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    if (traceback) PyException_SetTraceback(value, traceback);
-    Ref t = Ref::steal(type), v = Ref::steal(value), tb = Ref::steal(traceback);
-    Ref done = Ref::steal(PyObject_CallMethod(self_, "_callback_failed", "OO", handle, v.get()));
-    if (done) return true;
-    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
-        return false;
-    PyErr_WriteUnraisable(handle);
-    return true;
+    if (leaves_the_loop()) return false;
+    asioserve::py::gil.assert_held();
+    const Ref error = asioserve::py::take_raised();
+    return report_failure(self_, handle, error, handle);
 }
 
 void LoopCore::close() {

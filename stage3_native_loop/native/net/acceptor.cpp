@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "common/python/errors.hpp"
+#include "stage3_native_loop/native/core/failures.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/streams.hpp"
 
@@ -16,10 +17,6 @@ using asioserve::py::new_reference;
 using asioserve::py::Ref;
 
 namespace {
-
-bool leaves_the_loop() {
-    return PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
-}
 
 /// accept4() of one connection, with its peer.
 int accept_one(int fd, SocketName& peer) {
@@ -100,7 +97,7 @@ bool Acceptor::run(bool) {
     queued_ = false;
     if (!core_) return true;  // stopped meanwhile
     const Ref loop = loop_;
-    return accept_batch() || report(loop.get());
+    return accept_batch() || report_failure(module_, loop.get(), {self_, "accept"});
 }
 
 bool Acceptor::accept_batch() {
@@ -170,21 +167,6 @@ bool Acceptor::hand_over(int fd, const SocketName& peer) {
     if (!address) return ::close(fd), false;
     const Ref by_hand = by_hand_;
     return static_cast<bool>(Ref::steal(PyObject_CallFunction(by_hand.get(), "iO", fd, address.get())));
-}
-
-bool Acceptor::report(PyObject* loop) {
-    if (leaves_the_loop()) return false;
-    asioserve::py::gil.assert_held();
-    const Ref error = asioserve::py::take_raised();
-    const Ref callback = Ref::steal(PyObject_GetAttrString(self_, "accept"));
-    const Ref handle =
-        callback ? module_.handles.make(loop, callback.get(), module_.empty_tuple.get(), nullptr) : Ref();
-    const Ref done = Ref::steal(
-        handle ? PyObject_CallMethod(loop, "_callback_failed", "OO", handle.get(), error.get()) : nullptr);
-    if (done) return true;
-    if (leaves_the_loop()) return false;
-    PyErr_WriteUnraisable(self_);
-    return true;
 }
 
 int Acceptor::traverse(visitproc visit, void* arg) {

@@ -64,7 +64,6 @@ class Acceptor final : public NativeCallback, public EdgeWatch::Listener {
     bool accepted(int fd, SocketName& peer);
     bool make_transport(int fd, SocketName& peer);
     bool hand_over(int fd, const SocketName& peer);
-    bool report(PyObject* loop);
 
     const ModuleState& module_;
     PyObject* const self_;

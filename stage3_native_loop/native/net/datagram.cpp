@@ -1,20 +1,13 @@
 #include "stage3_native_loop/native/net/datagram.hpp"
 
 #include "common/python/errors.hpp"
+#include "stage3_native_loop/native/core/failures.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 
 namespace asioloop {
 
 using asioserve::py::new_reference;
 using asioserve::py::Ref;
-
-namespace {
-
-bool leaves_the_loop() {
-    return PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
-}
-
-}  // namespace
 
 Datagram::~Datagram() {
     if (watch) core_->datagrams().abandon(*this);
@@ -185,9 +178,10 @@ bool Datagram::run(bool write) {
     LoopCore& core = *core_;
     Ref loop = loop_;  // which may let go of it
     Ref context = write ? write_context_ : read_context_;
+    const Called called{self_, write ? "_sendto_ready" : "_read_ready"};
     const bool timed = core.debug;
     const double begin = timed ? LoopCore::time() : 0;
-    if (context && PyContext_Enter(context.get()) < 0) return report_failure(loop.get(), write);
+    if (context && PyContext_Enter(context.get()) < 0) return report_failure(module_, loop.get(), called);
     bool ok = ready(write);
     PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
     if (!ok) PyErr_Fetch(&type, &value, &traceback);
@@ -199,36 +193,10 @@ bool Datagram::run(bool write) {
             queue_read();
         }
         PyErr_Restore(type, value, traceback);
-        return report_failure(loop.get(), write);
+        return report_failure(module_, loop.get(), called);
     }
     const double took = timed ? LoopCore::time() - begin : 0;
-    return took < core.slow_callback_duration || report_slow(loop.get(), write, took);
-}
-
-/// As asyncio's selector loop would have made it for the same event.
-Ref Datagram::handle_of(PyObject* loop, bool write) {
-    Ref callback = Ref::steal(PyObject_GetAttrString(self_, write ? "_sendto_ready" : "_read_ready"));
-    return callback ? module_.handles.make(loop, callback.get(), module_.empty_tuple.get(), nullptr) : Ref();
-}
-
-bool Datagram::report_slow(PyObject* loop, bool write, double took) {
-    Ref handle = handle_of(loop, write);
-    Ref done =
-        Ref::steal(handle ? PyObject_CallMethod(loop, "_report_slow", "Od", handle.get(), took) : nullptr);
-    if (!done) PyErr_WriteUnraisable(self_);
-    return true;
-}
-
-bool Datagram::report_failure(PyObject* loop, bool write) {
-    if (leaves_the_loop()) return false;
-    asioserve::py::gil.assert_held();
-    Ref error = asioserve::py::take_raised();
-    Ref handle = handle_of(loop, write);
-    Ref done = Ref::steal(
-        handle ? PyObject_CallMethod(loop, "_callback_failed", "OO", handle.get(), error.get()) : nullptr);
-    if (done) return true;
-    if (leaves_the_loop()) return false;
-    PyErr_WriteUnraisable(self_);
+    if (timed && took >= core.slow_callback_duration) report_slow(module_, core, called, took);
     return true;
 }
 

@@ -133,9 +133,6 @@ class Datagram final : public NativeCallback, public EdgeWatch::Listener {
     bool error_received();
     bool log_debug(const char* what);
     bool call_later_in_turn(const char* method, PyObject* argument);
-    bool report_slow(PyObject* loop, bool write, double took);
-    bool report_failure(PyObject* loop, bool write);
-    asioserve::py::Ref handle_of(PyObject* loop, bool write);
 
     const ModuleState& module_;
     PyObject* const self_;

@@ -2,6 +2,7 @@
 #include <cerrno>
 
 #include "common/python/errors.hpp"
+#include "stage3_native_loop/native/core/failures.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/datagram.hpp"
 
@@ -224,8 +225,7 @@ bool Datagram::maybe_resume_protocol() {
 
 bool Datagram::flow_callback(const char* method, const char* message) {
     if (Ref::steal(PyObject_CallMethod(protocol_.get(), method, nullptr))) return true;
-    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
-        return false;
+    if (leaves_the_loop()) return false;
     asioserve::py::gil.assert_held();
     Ref error = asioserve::py::take_raised();
     return static_cast<bool>(

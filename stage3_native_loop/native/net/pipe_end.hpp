@@ -59,11 +59,6 @@ class PipeEnd : public NativeCallback, public EdgeWatch::Listener {
     asioserve::py::Ref loop_;
     int fd_ = -1;
     /// @}
-
-  private:
-    bool report_failure(PyObject* loop, PyObject* transport, bool write);
-    bool report_slow(PyObject* loop, PyObject* transport, bool write, double took);
-    asioserve::py::Ref handle_of(PyObject* transport, bool write);
 };
 
 }  // namespace asioloop

@@ -1,6 +1,7 @@
 #include "stage3_native_loop/native/net/stream.hpp"
 
 #include "common/python/errors.hpp"
+#include "stage3_native_loop/native/core/failures.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/streams.hpp"
 #include "stage3_native_loop/native/net/tls.hpp"
@@ -9,14 +10,6 @@ namespace asioloop {
 
 using asioserve::py::new_reference;
 using asioserve::py::Ref;
-
-namespace {
-
-bool leaves_the_loop() {
-    return PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
-}
-
-}  // namespace
 
 void Stream::clear() {
     // Not the loop, which the watch needs as long as there is one. Each field is empty before what was in it
@@ -143,11 +136,11 @@ bool Stream::run(bool write) {
     LoopCore& core = *core_;
     Ref loop = loop_;  // which may let go of it
     Ref context = write ? write_context_ : read_context_;
+    const Called called{self_, write ? "_write_ready" : "_read_ready"};
     const bool timed = core.debug;
     const double begin = timed ? LoopCore::time() : 0;
     // Empty when somebody calls _read_ready() or _write_ready() who is not the loop.
-    if (context && PyContext_Enter(context.get()) < 0)
-        return report_failure(loop.get(), write ? "_write_ready" : "_read_ready");
+    if (context && PyContext_Enter(context.get()) < 0) return report_failure(module_, loop.get(), called);
     bool ok = write ? on_writable() : on_readable();
     PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
     if (!ok) PyErr_Fetch(&type, &value, &traceback);
@@ -159,39 +152,10 @@ bool Stream::run(bool write) {
             queue_read();
         }
         PyErr_Restore(type, value, traceback);
-        return report_failure(loop.get(), write ? "_write_ready" : "_read_ready");
+        return report_failure(module_, loop.get(), called);
     }
     const double took = timed ? LoopCore::time() - begin : 0;
-    if (!timed || took < core.slow_callback_duration) return true;
-    core.slow_reported = true;
-    return report_slow(loop.get(), write, took);
-}
-
-/// As asyncio's selector loop would have made it for the same event.
-Ref Stream::handle_of(PyObject* loop, const char* method, PyObject* argument) {
-    Ref callback = Ref::steal(PyObject_GetAttrString(self_, method));
-    Ref args = argument ? Ref::steal(PyTuple_Pack(1, argument)) : module_.empty_tuple;
-    return callback && args ? module_.handles.make(loop, callback.get(), args.get(), nullptr) : Ref();
-}
-
-bool Stream::report_slow(PyObject* loop, bool write, double took) {
-    Ref handle = handle_of(loop, write ? "_write_ready" : "_read_ready", nullptr);
-    Ref done =
-        Ref::steal(handle ? PyObject_CallMethod(loop, "_report_slow", "Od", handle.get(), took) : nullptr);
-    if (!done) PyErr_WriteUnraisable(self_);
-    return true;
-}
-
-bool Stream::report_failure(PyObject* loop, const char* method, PyObject* argument) {
-    if (leaves_the_loop()) return false;
-    asioserve::py::gil.assert_held();
-    Ref error = asioserve::py::take_raised();
-    Ref handle = handle_of(loop, method, argument);
-    Ref done = Ref::steal(
-        handle ? PyObject_CallMethod(loop, "_callback_failed", "OO", handle.get(), error.get()) : nullptr);
-    if (done) return true;
-    if (leaves_the_loop()) return false;
-    PyErr_WriteUnraisable(self_);
+    if (timed && took >= core.slow_callback_duration) report_slow(module_, core, called, took);
     return true;
 }
 

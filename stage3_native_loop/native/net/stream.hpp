@@ -176,9 +176,6 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     void keep_if_needed();
     bool fatal(const char* message);
     bool log_debug(const char* what);
-    bool report_slow(PyObject* loop, bool write, double took);
-    bool report_failure(PyObject* loop, const char* method, PyObject* argument = nullptr);
-    asioserve::py::Ref handle_of(PyObject* loop, const char* method, PyObject* argument);
 
     const ModuleState& module_;
     PyObject* const self_;

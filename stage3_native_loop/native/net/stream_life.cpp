@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "common/python/errors.hpp"
+#include "stage3_native_loop/native/core/failures.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
 #include "stage3_native_loop/native/net/streams.hpp"
@@ -131,10 +132,10 @@ bool Stream::run_opening() {
     // In this order: nothing is received before connection_made(), and nobody is told of it before that.
     const bool made = call_made(*now);
     const Aside interrupt;  // after which the program may go on: the rest is done all the same
-    const bool started = start_opened() || report_failure(loop.get(), "_start_reading");
+    const bool started = start_opened() || report_failure(module_, loop.get(), {self_, "_start_reading"});
     const Aside another;
     const bool told = !now->waiter || tell_waiter(now->waiter.get()) ||
-                      report_failure(loop.get(), "_wake_waiter", now->waiter.get());
+                      report_failure(module_, loop.get(), {self_, "_wake_waiter", now->waiter.get()});
     return made && started && told;
 }
 
@@ -155,22 +156,14 @@ bool Stream::call_made(Later& now) {
         if (PyContext_Exit(now.context.get()) < 0) PyErr_WriteUnraisable(self_);
     }
     if (done) return true;
-    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
-        return false;
+    if (leaves_the_loop()) return false;
     asioserve::py::gil.assert_held();
     const Ref error = asioserve::py::take_raised();
     const Ref loop = loop_;
     const Ref args = Ref::steal(PyTuple_Pack(1, self_));
     const Ref handle =
         args ? module_.handles.make(loop.get(), now.what.get(), args.get(), now.context.get()) : Ref();
-    done = Ref::steal(
-        handle ? PyObject_CallMethod(loop.get(), "_callback_failed", "OO", handle.get(), error.get())
-               : nullptr);
-    if (done) return true;
-    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
-        return false;
-    PyErr_WriteUnraisable(self_);
-    return true;
+    return report_failure(loop.get(), handle.get(), error, self_);
 }
 
 bool Stream::tell_waiter(PyObject* waiter) {
@@ -199,14 +192,14 @@ bool Stream::run_losing() {
     const std::unique_ptr<Later> now = std::move(losing_);
     if (!now || !core_) return true;
     const Ref loop = loop_;
-    if (PyContext_Enter(now->context.get()) < 0)
-        return report_failure(loop.get(), "_call_connection_lost", now->what.get());
+    const Called called{self_, "_call_connection_lost", now->what.get()};
+    if (PyContext_Enter(now->context.get()) < 0) return report_failure(module_, loop.get(), called);
     const bool ok = lose(now->what.get());
     {
         const Aside error;
         if (PyContext_Exit(now->context.get()) < 0) PyErr_WriteUnraisable(self_);
     }
-    return ok || report_failure(loop.get(), "_call_connection_lost", now->what.get());
+    return ok || report_failure(module_, loop.get(), called);
 }
 
 bool Stream::lose(PyObject* exc) {

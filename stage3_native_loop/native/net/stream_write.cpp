@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/python/errors.hpp"
+#include "stage3_native_loop/native/core/failures.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
 #include "stage3_native_loop/native/net/view.hpp"
@@ -221,8 +222,7 @@ bool Stream::maybe_resume_protocol() {
 
 bool Stream::flow_callback(const char* method, const char* message) {
     if (Ref::steal(PyObject_CallMethod(protocol_.get(), method, nullptr))) return true;
-    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
-        return false;
+    if (leaves_the_loop()) return false;
     asioserve::py::gil.assert_held();
     Ref error = asioserve::py::take_raised();
     return static_cast<bool>(
