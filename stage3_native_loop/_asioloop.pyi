@@ -17,6 +17,7 @@ build_id: str
 class LoopCore:
     slow_callback_duration: float
     slow_iteration_duration: float
+    gather_writes: bool
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle: ...

@@ -7,7 +7,6 @@ comes in (_asioloop.Acceptor), and a connection to this machine.
 from __future__ import annotations
 
 import asyncio
-import functools
 import socket
 from asyncio import base_events, constants, trsock
 from asyncio.log import logger
@@ -119,7 +118,6 @@ class ConnectionMethods(asyncio.SelectorEventLoop):
             and base_events.socket.socket is _Socket  # type: ignore[attr-defined]
         )
 
-    @functools.wraps(_base_connect)
     async def create_connection(  # type: ignore[override]
         self, protocol_factory: _Factory, host: Any = None, port: Any = None, **options: Any
     ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
@@ -178,3 +176,7 @@ class ConnectionMethods(asyncio.SelectorEventLoop):
         self._transports[transp._sock_fd] = transp  # type: ignore[attr-defined]
         sent: int = await super()._sendfile_native(transp, *arguments)  # type: ignore[misc]
         return sent
+
+
+# What inspect.signature() shows; by functools.wraps() type checkers would take it for a function without a self.
+ConnectionMethods.create_connection.__wrapped__ = _base_connect  # type: ignore[attr-defined]

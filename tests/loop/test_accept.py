@@ -550,6 +550,7 @@ def test_a_connection_from_elsewhere(runner: asyncio.Runner) -> None:
             assert protocol.events == ["made"]
             assert transport.get_extra_info("peername") == client.getsockname()
             transport.write(b"hello")
+            await asyncio.sleep(0)  # the end of the turn sends it
             assert client.recv(5) == b"hello"
             transport.close()
             await protocol.lost

@@ -21,6 +21,8 @@ async def main() -> int:
     loop = asyncio.get_running_loop()
     handle = loop.call_later(1, print, "x")
     handle.cancel()
+    own = asioloop.new_event_loop()
+    reveal_type(await own.create_connection(asyncio.Protocol, "::1", 80, ssl=True))
     return 1
 
 reveal_type(asioloop.run(main()))
@@ -35,6 +37,7 @@ asioloop.run(main)
 """
 
 REVEALED = [
+    "tuple[asyncio.transports.Transport, asyncio.protocols.BaseProtocol]",
     "int",
     "asioloop._loop.Loop",
     "asyncio.events.Handle",

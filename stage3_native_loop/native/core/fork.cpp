@@ -9,6 +9,7 @@ namespace asioloop {
 void LoopCore::forked() {
     if (!life_) return;
     closed_ = forked_ = true;
+    gathered_.forget();
     if (running_ && !on_loop_thread()) {
         orphaned_ = true;
         return;

@@ -175,7 +175,10 @@ std::uint64_t LoopCore::running_time() const noexcept {
 bool LoopCore::turn() {
     metrics_.turns.add();
     const bool idle = ready_.empty() && !stopping_;
-    if (!(idle ? wait() && check_signals() : look_at_io()) || !expire_timers() || !run_ready()) return false;
+    if (!(idle ? wait() && check_signals() : look_at_io()) || !expire_timers()) return false;
+    gathered_.begin_turn();
+    const bool ran = run_ready();
+    if (!gathered_.end_turn() || !ran) return false;
     if (hook_) hook_->run_deferred();
     return !forked_ || closed_error();
 }
@@ -307,10 +310,11 @@ bool LoopCore::run_ready() {
         Ref h = Ref::steal(r.handle);
         in_callback_ = true;
         running_handle_ = r.handle;
-        const bool ok = r.native ? r.native->run(r.write) : run_handle(r.handle);
+        bool ok = r.native ? r.native->run(r.write) : run_handle(r.handle);
         end_handle();
         in_callback_ = false;
         metrics_.callbacks.add();
+        if (ok && gathered_.overdue()) ok = gathered_.flush();
         if (r.watch) watches_.ran(*r.watch, r.write);
         pool_.give_back(h.release(), own);
         if (!ok) return false;

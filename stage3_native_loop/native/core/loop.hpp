@@ -33,6 +33,7 @@
 #include "stage3_native_loop/native/core/task_registry.hpp"
 #include "stage3_native_loop/native/core/timer_heap.hpp"
 #include "stage3_native_loop/native/net/datagrams.hpp"
+#include "stage3_native_loop/native/net/gathered.hpp"
 #include "stage3_native_loop/native/net/literals.hpp"
 #include "stage3_native_loop/native/net/names.hpp"
 #include "stage3_native_loop/native/net/pipes.hpp"
@@ -137,6 +138,8 @@ class LoopCore {
     FdWatches& watches() noexcept { return watches_; }
     /// Its stream transports.
     Streams& streams() noexcept { return streams_; }
+    /// What its stream transports send at the end of the turn.
+    Gathered& gathered() noexcept { return gathered_; }
     /// Its datagram transports.
     Datagrams& datagrams() noexcept { return datagrams_; }
     /// Its ends of pipes.
@@ -282,6 +285,7 @@ class LoopCore {
     TimerHeap<PyObject*> timers_;
     FdWatches watches_;
     Streams streams_;
+    Gathered gathered_;
     Datagrams datagrams_;
     Pipes pipes_;
     bool stopping_ = false;

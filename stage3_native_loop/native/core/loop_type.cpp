@@ -422,6 +422,17 @@ PyMethodDef methods[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
+PyObject* get_gather_writes(PyObject* self, void*) {
+    return PyBool_FromLong(core(self).gathered().wanted);
+}
+
+int set_gather_writes(PyObject* self, PyObject* value, void*) {
+    if (!value) return PyErr_SetString(PyExc_AttributeError, "can't delete attribute"), -1;
+    const int on = PyObject_IsTrue(value);
+    if (on >= 0) core(self).gathered().wanted = on != 0;
+    return on < 0 ? -1 : 0;
+}
+
 PyGetSetDef properties[] = {
     {"_stopping", &get_stopping, &set_stopping, "stop() was called: asyncio's own name for it.", nullptr},
     {"slow_callback_duration", &get_seconds<&LoopCore::slow_callback_duration>,
@@ -430,6 +441,10 @@ PyGetSetDef properties[] = {
     {"slow_iteration_duration", &get_seconds<&LoopCore::slow_iteration_duration>,
      &set_seconds<&LoopCore::slow_iteration_duration>,
      "Seconds from which on an iteration is slow of which no callback is: debug mode logs it.", nullptr},
+    {"gather_writes", &get_gather_writes, &set_gather_writes,
+     "True: small writes of stream transports are sent at the end of the turn, all in one. False, from the "
+     "next turn on: each is sent at once, as asyncio does.",
+     nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -15,7 +15,7 @@ class PipeEndType {
   public:
     /// sizeof() is the type's basicsize.
     struct Object {
-        PyObject_HEAD alignas(End) std::byte storage[sizeof(End)];
+        PyObject_HEAD alignas(End) std::byte storage[sizeof(End)];  ///< of the End
     };
 
     /// What is inside.

@@ -39,6 +39,8 @@ int Stream::traverse(visitproc visit, void* arg) {
 
 bool Stream::close() {
     if (closing_) return true;
+    if (!flush()) return false;
+    if (closing_) return true;  // it could not be sent
     closing_ = true;
     reading_ = false;
     keep_if_needed();
@@ -50,6 +52,8 @@ bool Stream::close() {
 
 bool Stream::force_close(PyObject* exc) {
     if (lost_writes_ > 0) return true;
+    if (!flush()) return false;
+    if (lost_writes_ > 0) return true;  // it could not be sent
     out_.clear();
     closing_ = true;
     reading_ = false;

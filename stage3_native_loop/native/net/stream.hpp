@@ -6,7 +6,8 @@
 // other callback → one recv() into the loop's buffer and an exact bytes object, or straight into that where
 // much comes → protocol.data_received(). A read that was shorter than there was room for has taken all;
 // otherwise it is repeated, a few times, and then the entry is queued again: a busy connection leaves room.
-// Writing: at once, as far as the kernel takes it; the rest waits in a WriteQueue for an edge.
+// Writing: small pieces at the end of the turn (gathered.hpp), all others at once, as far as the kernel takes
+// it; the rest waits in a WriteQueue for an edge.
 // The socket: a number, closed when the connection is lost, unless the program has brought an object of its
 // own; then that is closed. One is made for a program that asks (StreamTransport._make_socket).
 //
@@ -59,7 +60,7 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
 
     // --- the transport's methods: null or false with an exception set
     // -----------------------------------------
-    /// Sends, or keeps what cannot be sent yet.
+    /// Sends, at the end of the turn or at once, or keeps what cannot be sent yet.
     bool write(PyObject* data);
     /// Sends several, by one system call.
     bool write_lines(PyObject* list);
@@ -84,6 +85,11 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
 
     /// From the ready queue: the read or the write that is due.
     bool run(bool write) override;
+    /// Sends what it has kept back for the end of the turn. False with an exception set.
+    bool flush();
+    /// Forgets that: somebody else sends it.
+    void forget_gathered() noexcept;
+
     /// See EdgeWatch.
     void edge(EdgeWatch::Edge what) override;
 
@@ -103,6 +109,7 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     bool protocol_connected() const noexcept { return protocol_connected_; }
     bool protocol_paused() const noexcept { return protocol_paused_; }
     std::size_t write_buffer_size() const noexcept { return out_.size(); }
+    bool waits_for_room() const noexcept { return !out_.empty() && !gathered_; }
     PyObject* loop() const noexcept { return loop_.get(); }
     PyObject* sock() const noexcept { return sock_.get(); }
     bool is_open() const noexcept { return open_; }
@@ -166,6 +173,13 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     bool may_write(const char* after_eof, const char* in_sendfile);
     bool send_pieces(std::span<Py_buffer> views, PyObject* const* owners);
     bool wait_writable();
+
+    // what waits for the end of the turn: stream_gather.cpp
+    bool may_gather() const noexcept;
+    bool gather(std::span<Py_buffer> views, PyObject* const* owners);
+    bool flush_failed();
+
+    // flow control: stream_write.cpp
     bool maybe_pause_protocol();
     bool maybe_resume_protocol();
     bool flow_callback(const char* method, const char* message);
@@ -204,6 +218,7 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     bool eof_written_ = false;
     bool read_queued_ = false;
     bool write_queued_ = false;
+    bool gathered_ = false;  // what is in out_ waits for the end of the turn, not for room
 
     // not for packets: last, so that the rest lies close together
     std::unique_ptr<Later> opening_, losing_;

@@ -152,6 +152,10 @@ PyObject* get_extra_info(PyObject* self, PyObject* args, PyObject* named) {
         return nullptr;
     const Ref info = Ref::borrow(reinterpret_cast<StreamObject*>(self)->inherited[0]);
     if (!info) return new_reference(fallback);
+    // Whoever has the descriptor may send by it.
+    if (PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "socket") == 0 &&
+        !stream(self).flush())
+        return nullptr;
     if (PyObject* found = PyDict_GetItemWithError(info.get(), name)) return new_reference(found);
     if (PyErr_Occurred()) return nullptr;
     Ref known = known_info(self, name);
@@ -200,6 +204,7 @@ PyObject* get_protocol(PyObject* self, PyObject*) {
     return or_none(stream(self).protocol());
 }
 PyObject* get_write_buffer_size(PyObject* self, PyObject*) {
+    if (!stream(self).flush()) return nullptr;
     return PyLong_FromSize_t(stream(self).write_buffer_size());
 }
 PyObject* get_write_buffer_limits(PyObject* self, PyObject*) {
@@ -301,10 +306,6 @@ PyObject* server_field(PyObject* self, void*) {
     return or_none(stream(self).server.get());
 }
 
-PyObject* waits_to_write(PyObject* self, void*) {
-    return PyBool_FromLong(stream(self).write_buffer_size() > 0);
-}
-
 PyGetSetDef fields[] = {
     {"_loop", &object_field<&Stream::loop>, nullptr, nullptr, nullptr},
     {"_sock", &sock_field, nullptr, nullptr, nullptr},
@@ -317,7 +318,8 @@ PyGetSetDef fields[] = {
     {"_empty_waiter", &object_field<&Stream::empty_waiter>, nullptr, nullptr, nullptr},
     {"_server", &server_field, nullptr, nullptr, nullptr},
     {"_reads", &truth_field<&Stream::reading>, nullptr, "Whether it waits for something to arrive.", nullptr},
-    {"_writes", &waits_to_write, nullptr, "Whether it waits for room to write.", nullptr},
+    {"_writes", &truth_field<&Stream::waits_for_room>, nullptr, "Whether it waits for room to write.",
+     nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -95,8 +95,22 @@ bool Stream::write_lines(PyObject* list) {
 #endif
 }
 
-/// Sends at once what the kernel takes, if nothing waits before it; the rest is queued.
+/// Keeps small ones back for the end of the turn. Of others it sends at once what the kernel takes, if
+/// nothing waits before them; the rest is queued.
 bool Stream::send_pieces(std::span<Py_buffer> views, PyObject* const* owners) {
+    if (may_gather()) {
+        std::size_t size = 0;
+        bool shared = true;
+        for (std::size_t i = 0; i < views.size(); ++i) {
+            size += static_cast<std::size_t>(views[i].len);
+            shared = shared && PyBytes_CheckExact(owners[i]);
+        }
+        if (size <= Gathered::small) return gather(views, owners);
+        // Together with a head that waits, unless that would cost a copy.
+        if (gathered_ && shared) return gather(views, owners) && flush();
+        if (!flush()) return false;
+        if (lost_writes_ > 0) return true;
+    }
     std::size_t done = 0;    // pieces that are sent whole
     std::size_t offset = 0;  // what of the next one is sent
     while (out_.empty() && done < views.size()) {
@@ -183,12 +197,15 @@ bool Stream::all_sent() {
 
 bool Stream::write_eof() {
     if (closing_ || eof_written_) return true;
+    if (!flush()) return false;
+    if (closing_) return true;  // it could not be sent
     eof_written_ = true;
     if (out_.empty() && ::shutdown(fd_, SHUT_WR) < 0) return PyErr_SetFromErrno(PyExc_OSError), false;
     return true;
 }
 
 bool Stream::set_empty_waiter(PyObject* waiter) {
+    if (!flush()) return false;
     empty_waiter_ = waiter == Py_None ? Ref() : Ref::borrow(waiter);
     if (!empty_waiter_ || !out_.empty()) return true;
     unwatch();
@@ -199,6 +216,7 @@ bool Stream::set_empty_waiter(PyObject* waiter) {
 // -----------------------------------------------------------------------------------------------
 
 bool Stream::set_limits(PyObject* high, PyObject* low) {
+    if (!flush()) return false;
     const double h = PyFloat_AsDouble(high), l = PyFloat_AsDouble(low);
     if (PyErr_Occurred()) return false;
     high_ = h;

@@ -205,6 +205,25 @@ async def write_after_close() -> str:
         return "dropped"
 
 
+@probe("several small writes of a callback leave as one packet")
+async def writes_gathered() -> bool:
+    def receive() -> bytes:
+        try:
+            return there.recv(9, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return b""
+
+    here, there = socket.socketpair()
+    with there:
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=here)
+        transport.write(b"a")
+        transport.write(b"b")
+        already = receive()
+        await asyncio.sleep(0.01)
+        transport.abort()
+        return not already and receive() == b"ab"
+
+
 @probe("a peer that leaves before it is accepted keeps its `peername`")
 async def early_leaver() -> bool:
     met: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
