@@ -11,6 +11,7 @@ import warnings
 import weakref
 from typing import Any
 
+import asioloop
 import pytest
 from stream_peers import Recorder, connected
 
@@ -273,3 +274,29 @@ def test_many_events_at_once_after_many_one_by_one_all_come(runner: asyncio.Runn
             assert await protocol.lost is None and transport.is_closing()
 
     runner.run(main())
+
+
+def test_a_message_that_once_came_in_two_reads_comes_in_one_again() -> None:
+    size = 100 * 1024
+
+    class Sizes(Recorder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: list[int] = []
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self.sizes.append(len(data))
+
+    async def main() -> None:
+        transport, protocol, peer = await connected(Sizes())
+        with peer:
+            total = 0
+            for length in (36 * 1024, size, size, size):
+                peer.sendall(bytes(length))
+                total += length
+                await protocol.received(total)
+            assert protocol.sizes[-2:] == [size, size]
+            transport.close()
+
+    asioloop.run(main())

@@ -200,10 +200,10 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     NativeProtocol* native_ = nullptr;  // inside protocol_, if it has one
     WriteQueue out_;
     double high_ = 64 * 1024, low_ = 16 * 1024;
-    std::size_t last_read_ = 0;  // how much data_received() was given
-    int fd_ = -1;                // also once it is closed
-    bool open_ = false;          // the socket is to be closed
-    int lost_writes_ = 0;        // asyncio's _conn_lost: not 0 once connection_lost() is due
+    std::size_t last_burst_ = 0;  // how much data_received() was given last, in one go
+    int fd_ = -1;                 // also once it is closed
+    bool open_ = false;           // the socket is to be closed
+    int lost_writes_ = 0;         // asyncio's _conn_lost: not 0 once connection_lost() is due
     Kind kind_ = Kind::other;
     bool buffered_ = false;  // the protocol is a BufferedProtocol
     bool protocol_connected_ = false;
@@ -213,7 +213,7 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     bool reading_ = false;          // edges are read for
     bool maybe_readable_ = false;   // an edge came, and no read has yet found the end
     bool doubtful_ = false;         // a short read is not the end: a hang-up or urgent data
-    bool bulk_ = false;             // the last read was long: the next goes into a bytes object straight
+    bool filled_ = false;           // the last read filled all the room that it had
     bool hang_up_watched_ = false;  // see Streams
     bool eof_written_ = false;
     bool read_queued_ = false;

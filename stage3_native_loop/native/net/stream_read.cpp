@@ -17,7 +17,7 @@ namespace {
 
 // Longer reads go into their bytes object straight: to copy them would cost as much as the kernel's part.
 constexpr std::size_t kDirect = 16 * 1024;
-// Such an object is longer than the last read by so much at most; what is not filled is given back.
+// Such an object is longer than what came last by so much at most; what is not filled is given back.
 constexpr std::size_t kStep = 32 * 1024;
 // Reads that filled all there was room for, in a row: a stream in full flow has this share of a turn.
 constexpr int kReadsATurn = 4;
@@ -71,8 +71,8 @@ bool Stream::read_data() {
     Ref data;
     std::size_t room = Streams::buffer_size;
     ssize_t n = 0;
-    if (last_read_ >= kDirect) {
-        room = std::min((last_read_ / kStep + 1) * kStep, room);
+    if (last_burst_ >= kDirect) {
+        room = std::min((last_burst_ / kStep + 1) * kStep, room);
         data = Ref::steal(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(room)));
         if (!data) return fatal("Fatal read error on socket transport");
         n = receive(PyBytes_AS_STRING(data.get()), room);
@@ -89,8 +89,11 @@ bool Stream::read_data() {
         data = Ref::steal(PyBytes_FromStringAndSize(core_->streams().buffer().data(), n));
     }
     if (!data) return fatal("Fatal read error on socket transport");
-    last_read_ = static_cast<std::size_t>(n);
-    maybe_readable_ = doubtful_ || static_cast<std::size_t>(n) == room;
+    // What came in one go, however many reads it took: by the last read alone, a message that once came in
+    // two would do so for ever.
+    last_burst_ = (filled_ ? last_burst_ : 0) + static_cast<std::size_t>(n);
+    filled_ = static_cast<std::size_t>(n) == room;
+    maybe_readable_ = doubtful_ || filled_;
     Ref protocol = protocol_;  // which may put another in its place
     if (!Ref::steal(PyObject_CallMethodOneArg(protocol.get(), module_.data_received.get(), data.get()))) {
         if (!fatal("Fatal error: protocol.data_received() call failed.")) return false;
@@ -147,7 +150,7 @@ bool Stream::read_for_native() {
 
 bool Stream::read_failed() {
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        maybe_readable_ = doubtful_ = false;
+        maybe_readable_ = doubtful_ = filled_ = false;
         return true;
     }
     PyErr_SetFromErrno(PyExc_OSError);
