@@ -382,6 +382,7 @@ void LoopCore::close() {
 }
 
 int LoopCore::traverse(visitproc visit, void* arg) {
+    if (const int r = keeps_module_.traverse(visit, arg)) return r;
     if (int r = watches_.traverse(visit, arg)) return r;
     if (int r = streams_.traverse(visit, arg)) return r;
     if (int r = datagrams_.traverse(visit, arg)) return r;

@@ -26,6 +26,7 @@
 
 #include "stage3_native_loop/native/core/create_task.hpp"
 #include "stage3_native_loop/native/core/handle_pool.hpp"
+#include "stage3_native_loop/native/core/keeps_module.hpp"
 #include "stage3_native_loop/native/core/life.hpp"
 #include "stage3_native_loop/native/core/loop_clock.hpp"
 #include "stage3_native_loop/native/core/metrics.hpp"
@@ -59,6 +60,8 @@ class TurnHook {
 
 /// What the module keeps for its loops.
 struct ModuleState {
+    /// The module, which this is a part of. Borrowed.
+    PyObject* module = nullptr;
     /// How handles are made and read.
     HandleClass handles;
     /// How contexts are compared.
@@ -268,6 +271,7 @@ class LoopCore {
 
     // constant after construction
     ModuleState& module_;
+    const KeepsModule keeps_module_{module_};
     PyObject* const self_;
     const pid_t process_ = ::getpid();
 

@@ -269,7 +269,7 @@ PyObject* io_context(PyObject* self, PyObject*) {
 }
 
 PyObject* add_callback(PyObject* self, PyObject* handle) {
-    const HandleClass& handles = state_of(Py_TYPE(self))->handles;
+    const HandleClass& handles = core(self).module().handles;
     if (!PyObject_TypeCheck(handle, reinterpret_cast<PyTypeObject*>(handles.handle_type()))) {
         PyErr_Format(PyExc_TypeError, "an asyncio.Handle is needed, not %R", handle);
         return nullptr;
@@ -320,7 +320,7 @@ PyObject* set_watch(PyObject* self, PyObject* const* values, Py_ssize_t n, bool 
     const int fd = descriptor_of(values[0]);
     if (fd < 0) return nullptr;
     if (core(self).closed()) return core(self).closed_error(), nullptr;
-    ModuleState& module = *state_of(Py_TYPE(self));
+    ModuleState& module = core(self).module();
     Call call;
     if (!call.parse("add_reader", module, values, n, 2, nullptr)) return nullptr;
     Ref args = Ref::steal(PyTuple_New(call.args.count));
