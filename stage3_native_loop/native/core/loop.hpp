@@ -1,5 +1,5 @@
-// The event loop: the turn, the GIL, the clock. Its Python face is loop_type.cpp, its file descriptors
-// os/fd_watch.hpp.
+// The event loop: the turn, the GIL, the clock. Its callbacks and its timers are in loop_callbacks.cpp and
+// loop_timers.cpp, its Python face is loop_type.cpp, its file descriptors are os/fd_watch.hpp.
 //
 // Threads: one thread runs the loop (run()); that thread may hold the GIL or not, `gil_held_` says which.
 // Under the GIL and from any thread: call_soon_threadsafe, stop. Everything else: on the loop's thread, or
@@ -251,23 +251,27 @@ class LoopCore {
     void clear_references();
 
   private:
-    PyObject* schedule(HandlePool::Kind kind, PyObject* callback, Arguments args, PyObject* context);
+    void set_shown(bool on);
     void take_gil();
     void release_gil();
-    void set_shown(bool on);
     bool turn();
     bool wait();
     void wait_for_io();
     bool look_at_io();
     bool breathe();
     bool check_signals();
+
+    // loop_timers.cpp
     bool arm_timer();
     bool expire_timers();
+
+    // loop_callbacks.cpp
+    PyObject* schedule(HandlePool::Kind kind, PyObject* callback, Arguments args, PyObject* context);
     bool run_ready();
     bool run_handle(PyObject* handle);
+    bool report(PyObject* handle);
     void report_slow_iteration(std::size_t callbacks, double seconds);
     void end_handle();
-    bool report(PyObject* handle);
 
     // constant after construction
     ModuleState& module_;
