@@ -1,11 +1,7 @@
 #include "stage3_native_loop/native/core/loop.hpp"
 
 #include <asio/post.hpp>
-#include <cmath>
-#include <limits>
 
-#include "common/python/errors.hpp"
-#include "stage3_native_loop/native/core/failures.hpp"
 #include "stage3_native_loop/native/core/no_unwinding.hpp"
 
 namespace asioloop {
@@ -15,9 +11,6 @@ using asioserve::py::new_reference;
 using asioserve::py::Ref;
 
 namespace {
-
-// asyncio's own bound on a wait: longer ones are waited for in pieces, so that no arithmetic overflows.
-constexpr double kLongestWait = 24 * 3600;
 
 // After kLoneWaits waits in a row that have found one event each, only every kAskAgain-th is asked for more.
 constexpr unsigned kLoneWaits = 8, kAskAgain = 16;
@@ -51,69 +44,6 @@ LoopCore::LoopCore(ModuleState& module, PyObject* self, asio::io_context* io)
 LoopCore::~LoopCore() {
     timer_.reset();
     if (life_) life_->close();
-}
-
-PyObject* LoopCore::call_soon(PyObject* callback, Arguments args, PyObject* context) {
-    if (closed_) return closed_error(), nullptr;
-    if (capture) {
-        *std::exchange(capture, nullptr) = Ref::borrow(callback);
-        return new_reference(Py_None);
-    }
-    return schedule(HandlePool::plain, callback, args, context);
-}
-
-PyObject* LoopCore::schedule(HandlePool::Kind kind, PyObject* callback, Arguments args, PyObject* context) {
-    PyObject* h = pool_.make(kind, callback, args, context);
-    if (h) ready_.push({new_reference(h), nullptr, false});
-    return h;
-}
-
-PyObject* LoopCore::call_soon_threadsafe(PyObject* callback, Arguments args, PyObject* context) {
-    if (closed_) return closed_error(), nullptr;
-    PyObject* h = schedule(HandlePool::safe, callback, args, context);
-    if (h) wake();
-    return h;
-}
-
-void LoopCore::wait_for(PyObject* handle) {
-    asioserve::py::gil.assert_held();
-    while (running_handle_ == handle && !on_loop_thread()) {
-        const std::uint64_t seen = ended_;
-        ++waiting_;
-        {
-            const asioserve::py::GilRelease released;
-            std::unique_lock lock(ended_mutex_);
-            ended_changed_.wait(lock, [&] { return ended_ != seen; });
-        }
-        --waiting_;
-    }
-}
-
-void LoopCore::end_handle() {
-    running_handle_ = nullptr;
-    if (waiting_ == 0) return;
-    const std::lock_guard lock(ended_mutex_);
-    ++ended_;
-    ended_changed_.notify_all();
-}
-
-PyObject* LoopCore::call_at(Ref when, PyObject* callback, Arguments args, PyObject* context) {
-    if (closed_) return closed_error(), nullptr;
-    double due = PyFloat_AS_DOUBLE(when.get());
-    // asyncio's heap finds that it is not later than now.
-    if (std::isnan(due)) due = -std::numeric_limits<double>::infinity();
-    PyObject* h = pool_.make(HandlePool::timer, callback, args, context, std::move(when));
-    if (h) timers_.push(due, new_reference(h));
-    return h;
-}
-
-void LoopCore::timer_cancelled(PyObject* timer) {
-    if (!module_.handles.scheduled(timer) || !timers_.note_cancelled()) return;
-    const HandleClass& handles = module_.handles;
-    for (PyObject* h : timers_.compact([&](PyObject* t) { return handles.cancelled(t); })) {
-        handles.set_scheduled(h, false);
-        pool_.give_back(h, nullptr);
-    }
 }
 
 void LoopCore::wake() {
@@ -250,130 +180,6 @@ bool LoopCore::breathe() {
         Ref::steal(without_unwinding([this] { return PyObject_CallNoArgs(module_.do_nothing.get()); })));
 }
 
-bool LoopCore::arm_timer() {
-    if (timers_.empty()) return true;
-    double when = timers_.head().when;
-    const double now = time();
-    if (clock_.is_replaced()) {
-        // The program's clock says how long; ours, when that is. Nobody knows how the former goes on.
-        double its_now = 0;
-        if (!clock_.now(its_now)) return false;
-        when = now + (when - its_now);
-        armed_for_ = 0;
-    }
-    when = std::clamp(when, 0.0, now + kLongestWait);
-    if (armed_for_ != 0 && armed_for_ <= when) return true;
-    armed_for_ = when;
-    const auto ns = std::chrono::nanoseconds(static_cast<std::int64_t>(std::ceil(when * 1e9)));
-    timer_->expires_at(std::chrono::steady_clock::time_point(ns));
-    timer_->async_wait([this](const asio::error_code& ec) {
-        if (ec) return;
-        armed_for_ = 0;
-        timer_fired_ = true;
-    });
-    return true;
-}
-
-bool LoopCore::expire_timers() {
-    if (timers_.empty()) return true;
-    double now = 0;
-    if (!clock_.now(now)) return false;
-    const HandleClass& handles = module_.handles;
-    while (!timers_.empty() && timers_.head().when <= now) {
-        const double late = now - timers_.head().when;
-        PyObject* h = timers_.pop();
-        handles.set_scheduled(h, false);
-        if (handles.cancelled(h)) {
-            timers_.note_dead_popped();
-            pool_.give_back(h, nullptr);
-        } else {
-            metrics_.lag.add(late);
-            ready_.push({h, nullptr, false});
-        }
-    }
-    return true;
-}
-
-bool LoopCore::run_ready() {
-    // Only what is due now: callbacks that these schedule wait for the next turn, after I/O has had a look.
-    const std::size_t n = ready_.size();
-    if (n == 0) return true;
-    metrics_.most_ready.raise_to(n);
-    if (hook_) hook_->settle();
-    show_running();
-    const void* own = module_.context_vars.current();
-    const bool timed = debug;
-    const double begin = timed ? time() : 0;
-    slow_reported = false;
-    for (std::size_t left = n; left > 0; --left) {
-        const Ready r = ready_.pop();
-        Ref h = Ref::steal(r.handle);
-        in_callback_ = true;
-        running_handle_ = r.handle;
-        bool ok = r.native ? r.native->run(r.write) : run_handle(r.handle);
-        end_handle();
-        in_callback_ = false;
-        metrics_.callbacks.add();
-        if (ok && gathered_.overdue()) ok = gathered_.flush();
-        if (r.watch) watches_.ran(*r.watch, r.write);
-        pool_.give_back(h.release(), own);
-        if (!ok) return false;
-        if (forked_) return closed_error();
-    }
-    const double took = timed ? time() - begin : 0;
-    if (timed && took >= slow_iteration_duration && !slow_reported) report_slow_iteration(n, took);
-    return true;
-}
-
-void LoopCore::report_slow_iteration(std::size_t callbacks, double seconds) {
-    Ref done = Ref::steal(PyObject_CallMethod(self_, "_report_slow_iteration", "nd",
-                                              static_cast<Py_ssize_t>(callbacks), seconds));
-    if (!done) PyErr_WriteUnraisable(self_);
-}
-
-bool LoopCore::run_handle(PyObject* handle) {
-    const HandleClass& handles = module_.handles;
-    if (handles.cancelled(handle)) return true;
-    // Owned for the call: cancel() inside the callback empties the slots.
-    Ref callback = Ref::borrow(handles.callback(handle));
-    Ref args = Ref::borrow(handles.args(handle));
-    Ref context = Ref::borrow(handles.context(handle));
-    const bool timed = debug;  // the callback may switch it
-    const double begin = timed ? time() : 0;
-    if (PyContext_Enter(context.get()) < 0) return report(handle);
-    auto* tuple = reinterpret_cast<PyTupleObject*>(args.get());
-    Ref result = Ref::steal(without_unwinding([&] {
-        return PyObject_Vectorcall(callback.get(), tuple->ob_item, static_cast<std::size_t>(Py_SIZE(tuple)),
-                                   nullptr);
-    }));
-    // Left before the error is reported: the exception handler is called in this context too, and may enter
-    // it.
-    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
-    if (!result) PyErr_Fetch(&type, &value, &traceback);
-    if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(handle);
-    bool ok = true;
-    if (!result) {
-        PyErr_Restore(type, value, traceback);
-        ok = report(handle);
-    }
-    if (timed && ok) {
-        const double took = time() - begin;
-        if (took >= slow_callback_duration) {
-            slow_reported = true;
-            Ref done = Ref::steal(PyObject_CallMethod(self_, "_report_slow", "Od", handle, took));
-            if (!done) PyErr_WriteUnraisable(handle);
-        }
-    }
-    return ok;
-}
-
-bool LoopCore::report(PyObject* handle) {
-    if (leaves_the_loop()) return false;
-    asioserve::py::gil.assert_held();
-    const Ref error = asioserve::py::take_raised();
-    return report_failure(self_, handle, error, handle);
-}
-
 void LoopCore::close() {
     if (!life_) return;
     closed_ = true;
@@ -386,6 +192,7 @@ void LoopCore::close() {
 }
 
 int LoopCore::traverse(visitproc visit, void* arg) {
+    if (const int r = keeps_module_.traverse(visit, arg)) return r;
     if (int r = watches_.traverse(visit, arg)) return r;
     if (int r = streams_.traverse(visit, arg)) return r;
     if (int r = datagrams_.traverse(visit, arg)) return r;

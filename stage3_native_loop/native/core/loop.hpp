@@ -1,5 +1,5 @@
-// The event loop: the turn, the GIL, the clock. Its Python face is loop_type.cpp, its file descriptors
-// os/fd_watch.hpp.
+// The event loop: the turn, the GIL, the clock. Its callbacks and its timers are in loop_callbacks.cpp and
+// loop_timers.cpp, its Python face is loop_type.cpp, its file descriptors are os/fd_watch.hpp.
 //
 // Threads: one thread runs the loop (run()); that thread may hold the GIL or not, `gil_held_` says which.
 // Under the GIL and from any thread: call_soon_threadsafe, stop. Everything else: on the loop's thread, or
@@ -26,6 +26,7 @@
 
 #include "stage3_native_loop/native/core/create_task.hpp"
 #include "stage3_native_loop/native/core/handle_pool.hpp"
+#include "stage3_native_loop/native/core/keeps_module.hpp"
 #include "stage3_native_loop/native/core/life.hpp"
 #include "stage3_native_loop/native/core/loop_clock.hpp"
 #include "stage3_native_loop/native/core/metrics.hpp"
@@ -60,6 +61,8 @@ class TurnHook {
 
 /// What the module keeps for its loops.
 struct ModuleState {
+    /// The module, which this is a part of. Borrowed.
+    PyObject* module = nullptr;
     /// How handles are made and read.
     HandleClass handles;
     /// How contexts are compared.
@@ -251,26 +254,31 @@ class LoopCore {
     void clear_references();
 
   private:
-    PyObject* schedule(HandlePool::Kind kind, PyObject* callback, Arguments args, PyObject* context);
+    void set_shown(bool on);
     void take_gil();
     void release_gil();
-    void set_shown(bool on);
     bool turn();
     bool wait();
     void wait_for_io();
     bool look_at_io();
     bool breathe();
     bool check_signals();
+
+    // loop_timers.cpp
     bool arm_timer();
     bool expire_timers();
+
+    // loop_callbacks.cpp
+    PyObject* schedule(HandlePool::Kind kind, PyObject* callback, Arguments args, PyObject* context);
     bool run_ready();
     bool run_handle(PyObject* handle);
+    bool report(PyObject* handle);
     void report_slow_iteration(std::size_t callbacks, double seconds);
     void end_handle();
-    bool report(PyObject* handle);
 
     // constant after construction
     ModuleState& module_;
+    const KeepsModule keeps_module_{module_};
     PyObject* const self_;
     const pid_t process_ = ::getpid();
 

@@ -1,10 +1,9 @@
-// The Python type _asioloop.LoopCore: argument parsing in front of LoopCore, for asioloop.Loop to derive
-// from.
-#include <climits>
-#include <cstddef>
-#include <new>
+// The Python type _asioloop.LoopCore, for asioloop.Loop to derive from: its life, how it is run, and what it
+// is asked about itself.
+#include "stage3_native_loop/native/core/loop_type.hpp"
 
-#include "stage3_native_loop/native/core/arguments.hpp"
+#include <vector>
+
 #include "stage3_native_loop/native/core/module.hpp"
 
 namespace asioloop {
@@ -13,15 +12,6 @@ using asioserve::py::new_reference;
 using asioserve::py::Ref;
 
 namespace {
-
-struct LoopObject {
-    PyObject_HEAD alignas(LoopCore) std::byte storage[sizeof(LoopCore)];
-    bool constructed;
-};
-
-LoopCore& core(PyObject* self) {
-    return *std::launder(reinterpret_cast<LoopCore*>(reinterpret_cast<LoopObject*>(self)->storage));
-}
 
 PyObject* loop_new(PyTypeObject* type, PyObject*, PyObject*) {
     ModuleState* module = state_of(type);
@@ -63,119 +53,6 @@ void loop_dealloc(PyObject* self) {
     if (reinterpret_cast<LoopObject*>(self)->constructed && !core(self).orphaned()) core(self).~LoopCore();
     type->tp_free(self);
     asioserve::py::drop(reinterpret_cast<PyObject*>(type));
-}
-
-/// Splits (first `skip` arguments, *args, context=None) as call_soon and its relatives take them.
-struct Call {
-    Arguments args;
-    PyObject* context = nullptr;  // borrowed; null: none given
-
-    bool parse(const char* name, ModuleState& module, PyObject* const* values, Py_ssize_t n, Py_ssize_t skip,
-               PyObject* names) {
-        if (names && PyTuple_GET_SIZE(names) > 0 && !parse_named(name, module, values + n, names))
-            return false;
-        args = {values + skip, n - skip};
-        return true;
-    }
-
-    bool parse_named(const char* name, ModuleState& module, PyObject* const* values, PyObject* names) {
-        // asyncio's tasks always come with the same tuple, and its name is not interned.
-        if (names != module.context_names.get()) {
-            for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
-                PyObject* given = PyTuple_GET_ITEM(names, i);
-                if (PyUnicode_CompareWithASCIIString(given, "context") == 0) continue;
-                PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", name, given);
-                return false;
-            }
-            module.context_names = Ref::borrow(names);
-        }
-        if (values[0] != Py_None) context = values[0];
-        return true;
-    }
-};
-
-constexpr const char* kSoon[] = {"callback"};
-constexpr const char* kLater[] = {"delay", "callback"};
-constexpr const char* kAt[] = {"when", "callback"};
-
-/// In debug mode asyncio checks more and remembers where a handle was made; that part is Python's.
-bool debug_check(PyObject* self, PyObject* callback, const char* method, bool check_thread) {
-    if (!core(self).debug) return true;
-    Ref done = Ref::steal(PyObject_CallMethod(self, "_debug_check", "OsO", callback, method,
-                                              check_thread ? Py_True : Py_False));
-    return static_cast<bool>(done);
-}
-
-PyObject* with_traceback(PyObject* self, PyObject* handle) {
-    // None: the callback was captured, no handle was made.
-    if (!core(self).debug || !handle || handle == Py_None) return handle;
-    Ref h = Ref::steal(handle);
-    Ref stack = Ref::steal(PyObject_CallMethod(self, "_source_traceback", nullptr));
-    if (!stack) return nullptr;
-    core(self).module().handles.set_source_traceback(h.get(), stack.get());
-    return h.release();
-}
-
-PyObject* call_soon(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
-    if (n < 1) return call_by_position(&call_soon, "call_soon", kSoon, self, values, n, names);
-    LoopCore& c = core(self);
-    Call call;
-    if (!call.parse("call_soon", c.module(), values, n, 1, names)) return nullptr;
-    if (!debug_check(self, values[0], "call_soon", true)) return nullptr;
-    return with_traceback(self, c.call_soon(values[0], call.args, call.context));
-}
-
-PyObject* call_soon_threadsafe(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
-    if (n < 1)
-        return call_by_position(&call_soon_threadsafe, "call_soon_threadsafe", kSoon, self, values, n, names);
-    LoopCore& c = core(self);
-    Call call;
-    if (!call.parse("call_soon_threadsafe", c.module(), values, n, 1, names)) return nullptr;
-    if (!debug_check(self, values[0], "call_soon_threadsafe", false)) return nullptr;
-    return with_traceback(self, c.call_soon_threadsafe(values[0], call.args, call.context));
-}
-
-PyObject* call_timer(PyObject* self, const char* name, bool later, PyObject* const* values, Py_ssize_t n,
-                     PyObject* names) {
-    LoopCore& c = core(self);
-    Call call;
-    if (!call.parse(name, c.module(), values, n, 2, names)) return nullptr;
-    if (values[0] == Py_None) {
-        PyErr_SetString(PyExc_TypeError, later ? "delay must not be None" : "when cannot be None");
-        return nullptr;
-    }
-    double when = PyFloat_AsDouble(values[0]);
-    if (when == -1.0 && PyErr_Occurred()) return nullptr;
-    if (later) {
-        double now = 0;
-        if (!c.clock().now(now)) return nullptr;
-        when += now;
-    }
-    if (!debug_check(self, values[1], name, true)) return nullptr;
-    Ref due = Ref::steal(PyFloat_FromDouble(when));
-    if (!due) return nullptr;
-    return with_traceback(self, c.call_at(std::move(due), values[1], call.args, call.context));
-}
-
-PyObject* call_later(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
-    if (n < 2) return call_by_position(&call_later, "call_later", kLater, self, values, n, names);
-    return call_timer(self, "call_later", true, values, n, names);
-}
-
-PyObject* call_at(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
-    if (n < 2) return call_by_position(&call_at, "call_at", kAt, self, values, n, names);
-    return call_timer(self, "call_at", false, values, n, names);
-}
-
-PyObject* loop_time(PyObject*, PyObject*) {
-    return PyFloat_FromDouble(LoopCore::time());
-}
-
-PyObject* timer_cancelled(PyObject* self, PyObject* timer) {
-    const HandleClass& handles = core(self).module().handles;
-    if (PyObject_TypeCheck(timer, reinterpret_cast<PyTypeObject*>(handles.timer_type())))
-        core(self).timer_cancelled(timer);
-    return new_reference(Py_None);
 }
 
 int set_attribute(PyObject* self, PyObject* name, PyObject* value) {
@@ -268,158 +145,25 @@ PyObject* io_context(PyObject* self, PyObject*) {
     return capsule.release();
 }
 
-PyObject* add_callback(PyObject* self, PyObject* handle) {
-    const HandleClass& handles = state_of(Py_TYPE(self))->handles;
-    if (!PyObject_TypeCheck(handle, reinterpret_cast<PyTypeObject*>(handles.handle_type()))) {
-        PyErr_Format(PyExc_TypeError, "an asyncio.Handle is needed, not %R", handle);
-        return nullptr;
-    }
-    if (!handles.cancelled(handle)) core(self).push_ready({new_reference(handle), nullptr, false});
-    return new_reference(Py_None);
-}
-
-/// As module selectors takes a file: a number, or an object whose fileno() can be made one. -1 with a
-/// ValueError.
-int descriptor_of(PyObject* file) {
-    Ref number =
-        PyLong_Check(file) ? Ref::borrow(file) : Ref::steal(PyObject_CallMethod(file, "fileno", nullptr));
-    if (number) number = Ref::steal(PyNumber_Long(number.get()));
-    const long fd = number ? PyLong_AsLong(number.get()) : -1;
-    if (fd == -1 && PyErr_Occurred()) {
-        if (PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_TypeError) ||
-            PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_OverflowError))
-            PyErr_Format(PyExc_ValueError, "Invalid file object: %R", file);
-        return -1;
-    }
-    if (fd < 0 || fd > INT_MAX) {
-        PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %ld", fd);
-        return -1;
-    }
-    return static_cast<int>(fd);
-}
-
-/// The same for a file that may be closed already: whoever closes a socket first must still be able to
-/// remove its callbacks.
-int watched_descriptor_of(PyObject* self, PyObject* file) {
-    int fd = descriptor_of(file);
-    if (fd < 0 && PyErr_ExceptionMatches(PyExc_ValueError)) {
-        const int known = core(self).watches().descriptor_of(file);
-        if (known >= 0) {
-            PyErr_Clear();
-            fd = known;
-        }
-    }
-    return fd;
-}
-
-PyObject* set_watch(PyObject* self, PyObject* const* values, Py_ssize_t n, bool write) {
-    if (n < 2) {
-        PyErr_SetString(PyExc_TypeError, "a file descriptor and a callback are needed");
-        return nullptr;
-    }
-    const int fd = descriptor_of(values[0]);
-    if (fd < 0) return nullptr;
-    if (core(self).closed()) return core(self).closed_error(), nullptr;
-    ModuleState& module = *state_of(Py_TYPE(self));
-    Call call;
-    if (!call.parse("add_reader", module, values, n, 2, nullptr)) return nullptr;
-    Ref args = Ref::steal(PyTuple_New(call.args.count));
-    for (Py_ssize_t i = 0; args && i < call.args.count; ++i)
-        PyTuple_SET_ITEM(args.get(), i, new_reference(call.args.values[i]));
-    Ref handle = args ? module.handles.make(self, values[1], args.get(), nullptr) : Ref();
-    if (!handle) return nullptr;
-    Ref result = handle;
-    if (!core(self).watches().set(fd, values[0], write, std::move(handle))) return nullptr;
-    return result.release();
-}
-
-PyObject* add_reader(PyObject* self, PyObject* const* v, Py_ssize_t n) {
-    return set_watch(self, v, n, false);
-}
-PyObject* add_writer(PyObject* self, PyObject* const* v, Py_ssize_t n) {
-    return set_watch(self, v, n, true);
-}
-
-PyObject* remove_watch(PyObject* self, PyObject* file, bool write) {
-    if (core(self).closed()) return new_reference(Py_False);
-    const int fd = watched_descriptor_of(self, file);
-    if (fd < 0) return nullptr;
-    return PyBool_FromLong(core(self).watches().remove(fd, write));
-}
-
-PyObject* watched(PyObject* self, PyObject* file) {
-    const int fd = watched_descriptor_of(self, file);
-    if (fd < 0) return nullptr;
-    const FdWatch* watch = core(self).watches().find(fd);
-    PyObject* reader = watch ? watch->reader.handle : nullptr;
-    PyObject* writer = watch ? watch->writer.handle : nullptr;
-    return PyTuple_Pack(2, reader ? reader : Py_None, writer ? writer : Py_None);
-}
-
-PyObject* remove_reader(PyObject* self, PyObject* file) {
-    return remove_watch(self, file, false);
-}
-PyObject* remove_writer(PyObject* self, PyObject* file) {
-    return remove_watch(self, file, true);
-}
-
-PyObject* create_task(PyObject* self, PyObject* const* values, Py_ssize_t n, PyObject* names) {
-    LoopCore& c = core(self);
-    return c.module().tasks.make(c, values, n, names);
-}
-
 PyObject* get_metrics(PyObject* self, PyObject*) {
     return metrics_of(core(self));
 }
 
-template <class F>
-PyCFunction as_method(F f) {
-    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
-}
-
-PyMethodDef methods[] = {
-    {"call_soon", as_method(&call_soon), METH_FASTCALL | METH_KEYWORDS,
-     "call_soon($self, callback, *args, context=None)\n--\n\nRun the callback in the next turn of the loop. "
-     "Loop's "
-     "thread only."},
-    {"call_soon_threadsafe", as_method(&call_soon_threadsafe), METH_FASTCALL | METH_KEYWORDS,
-     "call_soon_threadsafe($self, callback, *args, context=None)\n--\n\nLike call_soon, from any thread; one "
-     "wake-up however many calls."},
-    {"call_later", as_method(&call_later), METH_FASTCALL | METH_KEYWORDS,
-     "call_later($self, delay, callback, *args, context=None)\n--\n\nRun the callback after delay seconds, "
-     "never "
-     "early."},
-    {"call_at", as_method(&call_at), METH_FASTCALL | METH_KEYWORDS,
-     "call_at($self, when, callback, *args, context=None)\n--\n\nRun the callback at `when` on the loop's "
-     "clock "
-     "(time())."},
-    {"create_task", as_method(&create_task), METH_FASTCALL | METH_KEYWORDS,
-     "create_task($self, coro, **kwargs)\n--\n\nMake a task of a coroutine."},
-    {"time", &loop_time, METH_NOARGS,
-     "time($self)\n--\n\nSeconds on the loop's clock, which is time.monotonic()'s."},
+PyMethodDef own_methods[] = {
     {"stop", &stop, METH_NOARGS, "stop($self)\n--\n\nEnd run_forever() after the turn under way."},
     {"get_debug", &get_debug, METH_NOARGS, "get_debug($self)\n--\n\nTrue in debug mode."},
     {"io_context", &io_context, METH_NOARGS,
      "io_context($self)\n--\n\nA capsule with the asio::io_context* that the loop is, which lives as long as "
      "the "
      "capsule.\n\nIts name is '_asioloop.io_context'. For C++ that links the same copy of Asio."},
-    {"_timer_handle_cancelled", &timer_cancelled, METH_O, "asyncio.TimerHandle.cancel() calls this."},
     {"_run_core", &run_core, METH_NOARGS, "Turn until stop()."},
     {"_run_once", &run_once, METH_NOARGS, "One turn, for a loop class with a run_forever() of its own."},
-    {"_watched", &watched, METH_O,
-     "_watched($self, file, /)\n--\n\n(reader, writer): the handles that wait for a file; None for none."},
     {"_set_core_debug", &set_core_debug, METH_O, "(debug)"},
     {"_set_core_task_factory", &set_core_task_factory, METH_O, "(in_use)"},
     {"_close_core", &close_core, METH_NOARGS, "Forget all callbacks, timers and descriptors."},
     {"_forked", &forked, METH_NOARGS, "This is a forked child, and the loop its parent's."},
     {"_check_open", &check_open, METH_NOARGS, "RuntimeError: the loop is closed, or its parent's."},
     {"_metrics", &get_metrics, METH_NOARGS, "What metrics() is made of."},
-    {"_add_callback", &add_callback, METH_O, "Queue a handle that is made already, unless it is cancelled."},
-    {"_add_reader", as_method(&add_reader), METH_FASTCALL, "_add_reader(fd, callback, *args) -> Handle"},
-    {"_add_writer", as_method(&add_writer), METH_FASTCALL, "_add_writer(fd, callback, *args) -> Handle"},
-    {"_remove_reader", &remove_reader, METH_O, "_remove_reader(fd) -> bool"},
-    {"_remove_writer", &remove_writer, METH_O, "_remove_writer(fd) -> bool"},
-    {nullptr, nullptr, 0, nullptr},
 };
 
 PyObject* get_gather_writes(PyObject* self, void*) {
@@ -448,36 +192,41 @@ PyGetSetDef properties[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
-PyType_Slot slots[] = {
-    {Py_tp_doc,
-     const_cast<char*>("The native part of asioloop.Loop: turn, timers, callbacks, file descriptors.")},
-    {Py_tp_new, reinterpret_cast<void*>(&loop_new)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(&loop_dealloc)},
-    {Py_tp_traverse, reinterpret_cast<void*>(&loop_traverse)},
-    {Py_tp_clear, reinterpret_cast<void*>(&loop_clear)},
-    {Py_tp_setattro, reinterpret_cast<void*>(&set_attribute)},
-    {Py_tp_methods, methods},
-    {Py_tp_getset, properties},
-    {0, nullptr},
-};
-
-PyType_Spec spec = {
-    "_asioloop.LoopCore",
-    sizeof(LoopObject),
-    0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    slots,
-};
+/// All of them in one table. The type keeps its address.
+PyMethodDef* all_methods() {
+    static std::vector<PyMethodDef> all = [] {
+        std::vector<PyMethodDef> joined;
+        for (const std::span<const PyMethodDef> part :
+             {scheduling_methods(), watch_methods(), std::span<const PyMethodDef>(own_methods)})
+            joined.insert(joined.end(), part.begin(), part.end());
+        joined.push_back({nullptr, nullptr, 0, nullptr});
+        return joined;
+    }();
+    return all.data();
+}
 
 }  // namespace
 
 PyObject* make_loop_type(PyObject* module) {
-    // Another one than that which this was compiled for: 3.13.3 lets a task factory have arguments of its
-    // own.
-    for (PyMethodDef& method : methods)
-        if (Py_Version < 0x030D0300 && method.ml_meth == as_method(&create_task))
-            method.ml_doc =
-                "create_task($self, coro, *, name=None, context=None)\n--\n\nMake a task of a coroutine.";
+    PyType_Slot slots[] = {
+        {Py_tp_doc,
+         const_cast<char*>("The native part of asioloop.Loop: turn, timers, callbacks, file descriptors.")},
+        {Py_tp_new, reinterpret_cast<void*>(&loop_new)},
+        {Py_tp_dealloc, reinterpret_cast<void*>(&loop_dealloc)},
+        {Py_tp_traverse, reinterpret_cast<void*>(&loop_traverse)},
+        {Py_tp_clear, reinterpret_cast<void*>(&loop_clear)},
+        {Py_tp_setattro, reinterpret_cast<void*>(&set_attribute)},
+        {Py_tp_methods, all_methods()},
+        {Py_tp_getset, properties},
+        {0, nullptr},
+    };
+    PyType_Spec spec = {
+        "_asioloop.LoopCore",
+        sizeof(LoopObject),
+        0,
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+        slots,
+    };
     return PyType_FromModuleAndSpec(module, &spec, nullptr);
 }
 

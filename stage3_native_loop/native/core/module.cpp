@@ -42,6 +42,7 @@ bool works_in_this_interpreter() {
 int exec(PyObject* module) {
     // First: free_module() takes it for made once it is there.
     ModuleState& s = *new (PyModule_GetState(module)) ModuleState();
+    s.module = module;
     if (!works_in_this_interpreter()) return -1;
     if (!s.handles.load() || !s.context_vars.load() || !s.tasks.load() || !s.names.load()) return -1;
     Ref safe = make_safe_handle_type(module);
@@ -100,6 +101,7 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
     Py_VISIT(s.tls_type.get());
     Py_VISIT(s.window.get());
     if (const int r = s.handles.traverse(visit, arg)) return r;
+    if (const int r = s.literals.traverse(visit, arg)) return r;
     Py_VISIT(s.native_time.get());
     if (const int r = s.tasks.traverse(visit, arg)) return r;
     Py_VISIT(s.buffered_protocol.get());
@@ -139,7 +141,14 @@ PyModuleDef definition = {
 
 }  // namespace
 
+KeepsModule::KeepsModule(const ModuleState& state) noexcept : module_(Ref::borrow(state.module)) {}
+
 ModuleState* state_of(PyTypeObject* loop_type) {
+    // CPython takes for granted that there is one.
+    if (!loop_type->tp_mro) {
+        PyErr_Format(PyExc_TypeError, "type %s has been cleared by the collector", loop_type->tp_name);
+        return nullptr;
+    }
     PyObject* module = PyType_GetModuleByDef(loop_type, &definition);
     return module ? &state(module) : nullptr;
 }

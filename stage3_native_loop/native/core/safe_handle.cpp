@@ -16,7 +16,9 @@ void wait_while_running(const HandleClass& handles, PyObject* self) {
 }
 
 PyObject* cancel(PyObject* self, PyObject*) {
-    const HandleClass& handles = state_of(Py_TYPE(self))->handles;
+    const ModuleState* module = state_of(Py_TYPE(self));
+    if (!module) return nullptr;
+    const HandleClass& handles = module->handles;
     // The loop may die with this handle.
     Ref keep = Ref::borrow(handles.loop(self));
     wait_while_running(handles, self);
@@ -34,7 +36,9 @@ PyObject* cancel(PyObject* self, PyObject*) {
 }
 
 PyObject* cancelled(PyObject* self, PyObject*) {
-    const HandleClass& handles = state_of(Py_TYPE(self))->handles;
+    const ModuleState* module = state_of(Py_TYPE(self));
+    if (!module) return nullptr;
+    const HandleClass& handles = module->handles;
     Ref keep = Ref::borrow(handles.loop(self));
     wait_while_running(handles, self);
     return PyBool_FromLong(handles.cancelled(self));

@@ -10,12 +10,14 @@ using asioserve::py::Ref;
 namespace {
 
 PyObject* cancel(PyObject* self, PyObject*) {
-    const ModuleState& module = *static_cast<ModuleState*>(PyType_GetModuleState(Py_TYPE(self)));
-    const HandleClass& handles = module.handles;
+    // None once the collector has cleared the type.
+    const auto* module = static_cast<ModuleState*>(PyType_GetModuleState(Py_TYPE(self)));
+    if (!module) return nullptr;
+    const HandleClass& handles = module->handles;
     if (handles.cancelled(self)) return new_reference(Py_None);
     // The loop may die with what the timer holds.
     Ref loop = Ref::borrow(handles.loop(self));
-    LoopCore* core = core_of(module, loop.get());
+    LoopCore* core = core_of(*module, loop.get());
     if (core) core->timer_cancelled(self);
     handles.mark_cancelled(self);
     Ref text;

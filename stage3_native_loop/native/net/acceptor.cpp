@@ -170,6 +170,7 @@ bool Acceptor::hand_over(int fd, const SocketName& peer) {
 }
 
 int Acceptor::traverse(visitproc visit, void* arg) {
+    if (const int r = keeps_module_.traverse(visit, arg)) return r;
     for (const Ref* r : {&loop_, &class_, &factory_, &server_, &by_hand_, &failed_, &context_})
         Py_VISIT(r->get());
     return 0;

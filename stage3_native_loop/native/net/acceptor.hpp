@@ -8,6 +8,7 @@
 // Threads: under the GIL, on the loop's thread or while nobody runs it.
 #pragma once
 
+#include "stage3_native_loop/native/core/keeps_module.hpp"
 #include "stage3_native_loop/native/core/ready_queue.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
 #include "stage3_native_loop/native/os/edge_watch.hpp"
@@ -66,6 +67,7 @@ class Acceptor final : public NativeCallback, public EdgeWatch::Listener {
     bool hand_over(int fd, const SocketName& peer);
 
     const ModuleState& module_;
+    const KeepsModule keeps_module_{module_};
     PyObject* const self_;
     LoopCore* core_ = nullptr;  // inside loop_
     asioserve::py::Ref loop_, class_, factory_, server_, by_hand_, failed_, context_;

@@ -54,6 +54,7 @@ void Datagram::clear() {
 }
 
 int Datagram::traverse(visitproc visit, void* arg) {
+    if (const int r = keeps_module_.traverse(visit, arg)) return r;
     for (const Ref* r : {&loop_, &sock_, &protocol_, &address_, &read_context_, &write_context_})
         Py_VISIT(r->get());
     return out_.traverse(visit, arg);

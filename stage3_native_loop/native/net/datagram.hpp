@@ -14,6 +14,7 @@
 
 #include <vector>
 
+#include "stage3_native_loop/native/core/keeps_module.hpp"
 #include "stage3_native_loop/native/core/ready_queue.hpp"
 #include "stage3_native_loop/native/net/datagram_queue.hpp"
 #include "stage3_native_loop/native/os/edge_watch.hpp"
@@ -135,6 +136,7 @@ class Datagram final : public NativeCallback, public EdgeWatch::Listener {
     bool call_later_in_turn(const char* method, PyObject* argument);
 
     const ModuleState& module_;
+    const KeepsModule keeps_module_{module_};
     PyObject* const self_;
     LoopCore* core_ = nullptr;  // inside loop_; null before open() and once the transport is closed
     asioserve::py::Ref loop_, sock_, protocol_, address_;

@@ -76,6 +76,15 @@ std::optional<std::vector<Literals::Form>> Literals::ask(int literal, const std:
     return forms;
 }
 
+int Literals::traverse(visitproc visit, void* arg) const {
+    Py_VISIT(socket_.get());
+    Py_VISIT(original_.get());
+    for (const auto& [hints, forms] : forms_)
+        for (const Form& form : forms)
+            for (const Ref* part : {&form.family, &form.type, &form.proto, &form.name}) Py_VISIT(part->get());
+    return 0;
+}
+
 const std::vector<Literals::Form>* Literals::forms_of(int literal, const std::array<int, 4>& hints) {
     // Each hint is at most 0x7fff here.
     std::uint64_t key = literal == AF_INET ? 0 : 1;

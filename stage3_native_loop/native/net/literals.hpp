@@ -22,6 +22,9 @@ class Literals {
     /// exception set.
     PyObject* find(PyObject* host, PyObject* port, PyObject* const* hints);
 
+    /// For tp_traverse of who has it.
+    int traverse(visitproc visit, void* arg) const;
+
   private:
     /// One entry of an answer.
     struct Form {

@@ -4,6 +4,7 @@
 // Threads: under the GIL, on the loop's thread or while nobody runs it; the destructor on any thread.
 #pragma once
 
+#include "stage3_native_loop/native/core/keeps_module.hpp"
 #include "stage3_native_loop/native/core/ready_queue.hpp"
 #include "stage3_native_loop/native/os/edge_watch.hpp"
 
@@ -54,6 +55,7 @@ class PipeEnd : public NativeCallback, public EdgeWatch::Listener {
     /// Constant after open().
     /// @{
     const ModuleState& module_;
+    const KeepsModule keeps_module_{module_};
     PyObject* const self_;
     LoopCore* core_ = nullptr;  // inside loop_
     asioserve::py::Ref loop_;

@@ -122,6 +122,7 @@ ssize_t PipeReader::receive(Ref& data, std::size_t& room) {
 }
 
 int PipeReader::traverse(visitproc visit, void* arg) {
+    if (const int r = keeps_module_.traverse(visit, arg)) return r;
     for (const Ref* r : {&loop_, &protocol_, &context_}) Py_VISIT(r->get());
     return 0;
 }

@@ -138,6 +138,7 @@ bool PipeWriter::flush(PyObject* transport) {
 }
 
 int PipeWriter::traverse(visitproc visit, void* arg) {
+    if (const int r = keeps_module_.traverse(visit, arg)) return r;
     for (const Ref* r : {&loop_, &gone_context_, &write_context_}) Py_VISIT(r->get());
     return 0;
 }

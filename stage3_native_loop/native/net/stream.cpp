@@ -24,6 +24,7 @@ void Stream::clear() {
 }
 
 int Stream::traverse(visitproc visit, void* arg) {
+    if (const int r = keeps_module_.traverse(visit, arg)) return r;
     for (const Ref* r :
          {&loop_, &sock_, &protocol_, &empty_waiter_, &read_context_, &write_context_, &server})
         Py_VISIT(r->get());

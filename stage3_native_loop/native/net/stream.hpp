@@ -17,6 +17,7 @@
 #include <memory>
 #include <span>
 
+#include "stage3_native_loop/native/core/keeps_module.hpp"
 #include "stage3_native_loop/native/core/ready_queue.hpp"
 #include "stage3_native_loop/native/net/native_protocol.hpp"
 #include "stage3_native_loop/native/net/socket_name.hpp"
@@ -223,6 +224,7 @@ class Stream final : public NativeCallback, public EdgeWatch::Listener {
     // not for packets: last, so that the rest lies close together
     std::unique_ptr<Later> opening_, losing_;
     SocketName name_, peer_name_;
+    const KeepsModule keeps_module_{module_};
 };
 
 /// An instance of `cls`, a subclass of StreamTransport, over a connection; see Stream::open(). It has `fd` if

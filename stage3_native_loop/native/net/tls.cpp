@@ -34,6 +34,7 @@ void Tls::set_protocol(PyObject* protocol, bool buffered) {
 }
 
 int Tls::traverse(visitproc visit, void* arg) {
+    if (const int r = keeps_module_.traverse(visit, arg)) return r;
     for (const Ref* r : {&loop_, &transport_, &protocol_, &ssl_.read, &ssl_.write, &ssl_.incoming, &ssl_.feed,
                          &ssl_.outgoing, &ssl_.drain, &ssl_.again})
         Py_VISIT(r->get());

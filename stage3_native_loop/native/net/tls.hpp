@@ -14,6 +14,7 @@
 #include <cstddef>
 
 #include "common/python/ref.hpp"
+#include "stage3_native_loop/native/core/keeps_module.hpp"
 #include "stage3_native_loop/native/net/native_protocol.hpp"
 #include "stage3_native_loop/native/net/tls_frames.hpp"
 #include "stage3_native_loop/native/net/write_queue.hpp"
@@ -142,6 +143,7 @@ class Tls final : public NativeProtocol {
     bool push();
 
     const ModuleState& module_;
+    const KeepsModule keeps_module_{module_};
     PyObject* const self_;
     TlsFields& fields_;
     LoopCore* core_ = nullptr;  // inside loop_

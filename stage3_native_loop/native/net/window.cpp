@@ -19,8 +19,14 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     return PyBuffer_FillInfo(view, self, window(self).data, window(self).size, 0, flags);
 }
 
+int traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    return 0;
+}
+
 void dealloc(PyObject* self) {
     PyTypeObject* type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
     type->tp_free(self);
     asioserve::py::drop(reinterpret_cast<PyObject*>(type));
 }
@@ -28,6 +34,7 @@ void dealloc(PyObject* self) {
 PyType_Slot slots[] = {
     {Py_tp_doc, const_cast<char*>("Memory of the loop, for the call that it is lent to.")},
     {Py_tp_dealloc, reinterpret_cast<void*>(&dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(&traverse)},
     {Py_bf_getbuffer, reinterpret_cast<void*>(&get_buffer)},
     {0, nullptr},
 };
@@ -36,7 +43,8 @@ PyType_Spec spec = {
     "_asioloop.Window",
     sizeof(WindowObject),
     0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    // To be collected, though it refers to its type alone: that refers to the module, which keeps it.
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_HAVE_GC,
     slots,
 };
 
