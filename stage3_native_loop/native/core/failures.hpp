@@ -16,9 +16,9 @@ bool leaves_the_loop();
 
 /// What a report names: `owner.method(argument)`, or `owner.method()`. Borrowed.
 struct Called {
-    PyObject* owner;
-    const char* method;
-    PyObject* argument = nullptr;
+    PyObject* owner;               ///< whose method it is
+    const char* method;            ///< its name
+    PyObject* argument = nullptr;  ///< null: none
 };
 
 /// The exception that is set goes to the loop's exception handler. False: it leaves the loop, or another one

@@ -15,6 +15,7 @@ class PipeEndType {
   public:
     /// sizeof() is the type's basicsize.
     struct Object {
+        /// Where the end is made.
         PyObject_HEAD alignas(End) std::byte storage[sizeof(End)];
     };
 
