@@ -36,7 +36,8 @@ class ConnectionMethods(asyncio.SelectorEventLoop):
     Threads: the loop's.
     """
 
-    _acceptors: dict[socket.socket, _asioloop.Acceptor]
+    # And whom they are for: asyncio.Server, or None.
+    _acceptors: dict[socket.socket, tuple[_asioloop.Acceptor, Any]]
 
     # --- accepting: asyncio.Server calls these -----------------------------------------------------------------
 
@@ -78,7 +79,7 @@ class ConnectionMethods(asyncio.SelectorEventLoop):
             self.call_later(constants.ACCEPT_RETRY_DELAY, acceptor.resume)
 
         self._stop_accepting(sock)
-        acceptor = self._acceptors[sock] = _asioloop.Acceptor(
+        acceptor = _asioloop.Acceptor(
             self,
             StreamTransport,
             protocol_factory,
@@ -91,15 +92,27 @@ class ConnectionMethods(asyncio.SelectorEventLoop):
             sslcontext is not None,
             min(backlog, _BATCH),
         )
+        self._acceptors[sock] = acceptor, server
 
     def _stop_serving(self, sock: socket.socket) -> None:
-        self._stop_accepting(sock)
+        server = self._stop_accepting(sock)
+        if self._is_parents:  # type: ignore[attr-defined]
+            self._leave_to_the_parent(sock, server)
         super()._stop_serving(sock)  # type: ignore[misc]
 
-    def _stop_accepting(self, sock: socket.socket) -> None:
-        acceptor = self._acceptors.pop(sock, None)
+    def _stop_accepting(self, sock: socket.socket) -> Any:
+        """Whose it was."""
+        acceptor, server = self._acceptors.pop(sock, (None, None))
         if acceptor is not None:
             acceptor.stop(sock.fileno() < 0)
+        return server
+
+    def _leave_to_the_parent(self, sock: socket.socket, server: Any) -> None:
+        """Server.close() in a forked child: the name in the file system is the parent's, and so is who waits for it."""
+        getattr(self, "_unix_server_sockets", {}).pop(sock, None)
+        if server is not None:
+            server._serving_forever_fut = None
+            server._waiters = []
 
     # --- connecting --------------------------------------------------------------------------------------------
 

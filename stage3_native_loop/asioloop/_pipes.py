@@ -163,7 +163,10 @@ class ReadPipeTransport(asyncio.ReadTransport):
     def _close(self, exc: BaseException | None) -> None:
         self._closing = True
         self._reader.pause()
-        self._loop.call_soon(self._call_connection_lost, exc)
+        if (
+            not self._loop._is_parents
+        ):  # a forked child may close what it has inherited: there is no turn to come
+            self._loop.call_soon(self._call_connection_lost, exc)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
         try:
@@ -339,7 +342,8 @@ class WritePipeTransport(_FlowControl, asyncio.WriteTransport):
         if not self._lost:
             self._lost = True
             self._writer.pause()
-            self._loop.call_soon(self._call_connection_lost, exc)
+            if not self._loop._is_parents:  # as in ReadPipeTransport
+                self._loop.call_soon(self._call_connection_lost, exc)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
         try:
