@@ -6,7 +6,7 @@
 
 #include "common/python/errors.hpp"
 #include "stage3_native_loop/native/core/failures.hpp"
-#include "stage3_native_loop/native/core/no_unwinding.hpp"
+#include "stage3_native_loop/native/core/stay_at_exit.hpp"
 
 namespace asioloop {
 
@@ -81,6 +81,7 @@ void LoopCore::wait_for(PyObject* handle) {
         const std::uint64_t seen = ended_;
         ++waiting_;
         {
+            const StayAtExit until_it_is_back;
             const asioserve::py::GilRelease released;
             std::unique_lock lock(ended_mutex_);
             ended_changed_.wait(lock, [&] { return ended_ != seen; });
@@ -124,7 +125,7 @@ void LoopCore::wake() {
 
 void LoopCore::take_gil() {
     const std::uint64_t begin = nanoseconds();
-    without_unwinding([this] { PyEval_RestoreThread(thread_state_); });
+    PyEval_RestoreThread(thread_state_);
     gil_held_ = true;
     metrics_.gil_taken.add();
     metrics_.waiting.add(begin - waiting_since_);
@@ -145,6 +146,7 @@ void LoopCore::set_shown(bool on) {
 }
 
 bool LoopCore::run(bool once) {
+    const StayAtExit until_the_end;
     thread_ = std::this_thread::get_id();
     thread_state_ = PyThreadState_Get();
     gil_held_ = true;
@@ -243,8 +245,7 @@ bool LoopCore::breathe() {
     // it back would not do: each time it wakes the thread that waits, too late, and starts its five
     // milliseconds anew.
     if (hook_) hook_->settle();
-    return static_cast<bool>(
-        Ref::steal(without_unwinding([this] { return PyObject_CallNoArgs(module_.do_nothing.get()); })));
+    return static_cast<bool>(Ref::steal(PyObject_CallNoArgs(module_.do_nothing.get())));
 }
 
 bool LoopCore::arm_timer() {
@@ -338,10 +339,8 @@ bool LoopCore::run_handle(PyObject* handle) {
     const double begin = timed ? time() : 0;
     if (PyContext_Enter(context.get()) < 0) return report(handle);
     auto* tuple = reinterpret_cast<PyTupleObject*>(args.get());
-    Ref result = Ref::steal(without_unwinding([&] {
-        return PyObject_Vectorcall(callback.get(), tuple->ob_item, static_cast<std::size_t>(Py_SIZE(tuple)),
-                                   nullptr);
-    }));
+    Ref result = Ref::steal(PyObject_Vectorcall(callback.get(), tuple->ob_item,
+                                                static_cast<std::size_t>(Py_SIZE(tuple)), nullptr));
     // Left before the error is reported: the exception handler is called in this context too, and may enter
     // it.
     PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
