@@ -36,8 +36,7 @@ class ConnectionMethods(asyncio.SelectorEventLoop):
     Threads: the loop's.
     """
 
-    # And whom they are for: asyncio.Server, or None.
-    _acceptors: dict[socket.socket, tuple[_asioloop.Acceptor, Any]]
+    _acceptors: dict[socket.socket, _asioloop.Acceptor]
 
     # --- accepting: asyncio.Server calls these -----------------------------------------------------------------
 
@@ -79,7 +78,7 @@ class ConnectionMethods(asyncio.SelectorEventLoop):
             self.call_later(constants.ACCEPT_RETRY_DELAY, acceptor.resume)
 
         self._stop_accepting(sock)
-        acceptor = _asioloop.Acceptor(
+        acceptor = self._acceptors[sock] = _asioloop.Acceptor(
             self,
             StreamTransport,
             protocol_factory,
@@ -92,7 +91,6 @@ class ConnectionMethods(asyncio.SelectorEventLoop):
             sslcontext is not None,
             min(backlog, _BATCH),
         )
-        self._acceptors[sock] = acceptor, server
 
     def _stop_serving(self, sock: socket.socket) -> None:
         server = self._stop_accepting(sock)
@@ -101,11 +99,9 @@ class ConnectionMethods(asyncio.SelectorEventLoop):
         super()._stop_serving(sock)  # type: ignore[misc]
 
     def _stop_accepting(self, sock: socket.socket) -> Any:
-        """Whose it was."""
-        acceptor, server = self._acceptors.pop(sock, (None, None))
-        if acceptor is not None:
-            acceptor.stop(sock.fileno() < 0)
-        return server
+        """The server, or None."""
+        acceptor = self._acceptors.pop(sock, None)
+        return None if acceptor is None else acceptor.stop(sock.fileno() < 0)
 
     def _leave_to_the_parent(self, sock: socket.socket, server: Any) -> None:
         """Server.close() in a forked child: the name in the file system is the parent's, and so is who waits for it."""
