@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
-ROUNDS, THREADS = 100, 2
+ROUNDS, THREADS = 200, 2
+# Calls of a thread: more would gather faster than they run.
+MOST = 100
 
 
 class Kept(weakref.WeakSet[Any]):
@@ -86,13 +88,16 @@ def test_threads_that_call_a_loop_which_closes(
             lambda _loop, _context: None
         )  # of tasks that are destroyed while they wait
         begin = threading.Barrier(THREADS + 1)
+        closed = threading.Event()
         refused: list[str] = []
 
         def act_until_refused() -> None:
             begin.wait()
             try:
-                while True:
+                for _ in range(MOST):
                     act(loop, kept)
+                closed.wait()
+                act(loop, kept)
             except RuntimeError as exc:
                 refused.append(str(exc))
 
@@ -103,6 +108,7 @@ def test_threads_that_call_a_loop_which_closes(
         for _ in range(turns):
             loop.run_until_complete(asyncio.sleep(0))
         loop.close()
+        closed.set()
         for thread in threads:
             thread.join(30)
             assert not thread.is_alive()
