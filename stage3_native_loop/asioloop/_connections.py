@@ -92,13 +92,22 @@ class ConnectionMethods(asyncio.SelectorEventLoop):
         )
 
     def _stop_serving(self, sock: socket.socket) -> None:
-        self._stop_accepting(sock)
+        server = self._stop_accepting(sock)
+        if self._is_parents:  # type: ignore[attr-defined]
+            self._leave_to_the_parent(sock, server)
         super()._stop_serving(sock)  # type: ignore[misc]
 
-    def _stop_accepting(self, sock: socket.socket) -> None:
+    def _stop_accepting(self, sock: socket.socket) -> Any:
+        """The server, or None."""
         acceptor = self._acceptors.pop(sock, None)
-        if acceptor is not None:
-            acceptor.stop(sock.fileno() < 0)
+        return None if acceptor is None else acceptor.stop(sock.fileno() < 0)
+
+    def _leave_to_the_parent(self, sock: socket.socket, server: Any) -> None:
+        """Server.close() in a forked child: the name in the file system is the parent's, and so is who waits for it."""
+        getattr(self, "_unix_server_sockets", {}).pop(sock, None)
+        if server is not None:
+            server._serving_forever_fut = None
+            server._waiters = []
 
     # --- connecting --------------------------------------------------------------------------------------------
 

@@ -10,11 +10,12 @@ import asyncio
 import socket
 import warnings
 from asyncio import futures, trsock
-from asyncio.log import logger
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import _asioloop
+
+from ._socket_transport import SocketTransport
 
 if TYPE_CHECKING:
     from ._loop import Loop
@@ -39,7 +40,7 @@ def _kind(sock: socket.socket) -> int:
     return _UDP if udp else _IP
 
 
-class DatagramTransport(_asioloop.DatagramTransport, asyncio.Transport):
+class DatagramTransport(SocketTransport, _asioloop.DatagramTransport, asyncio.Transport):
     """A socket for datagrams: UDP, a Unix socket, or another family; an asyncio.DatagramTransport.
 
     asyncio's own is a Transport besides, although there is nothing to write() to.
@@ -82,34 +83,15 @@ class DatagramTransport(_asioloop.DatagramTransport, asyncio.Transport):
         if waiter is not None:
             loop.call_soon(futures._set_result_unless_cancelled, waiter, None)  # type: ignore[attr-defined]
 
-    def __repr__(self) -> str:
-        info = [type(self).__name__]
-        if self._sock is None:
-            info.append("closed")
-        elif self.is_closing():
-            info.append("closing")
-        info.append(f"fd={self._sock_fd}")
-        if self._loop is not None and not self._loop.is_closed():
-            info.append("read=polling" if self._reads else "read=idle")
-            state = "polling" if self._writes else "idle"
-            info.append(f"write=<{state}, bufsize={self.get_write_buffer_size()}>")
-        return f"<{' '.join(info)}>"
+    @property
+    def _is_open(self) -> bool:
+        return self._sock is not None
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         sock = self._sock
         if sock is not None:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
             sock.close()
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the water marks: above high the protocol is told to pause, down at low to resume."""
-        if high is None:
-            high = 64 * 1024 if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._set_limits(high, low)
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
         try:
@@ -119,27 +101,6 @@ class DatagramTransport(_asioloop.DatagramTransport, asyncio.Transport):
             sock = self._dispose()
             if sock is not None:
                 sock.close()
-
-    # --- when something fails ---------------------------------------------------------------------------------
-
-    def _fatal_error(self, exc: BaseException, message: str = "Fatal error on transport") -> None:
-        if isinstance(exc, OSError):
-            if self._loop.get_debug():
-                logger.debug("%r: %s", self, message, exc_info=exc)
-        else:
-            self._flow_failed(message, exc)
-        self._force_close(exc)
-
-    def _flow_failed(self, message: str, exc: BaseException) -> None:
-        self._loop.call_exception_handler(
-            {"message": message, "exception": exc, "transport": self, "protocol": self._protocol}
-        )
-
-    def _warn_lost_write(self) -> None:
-        logger.warning("socket.send() raised exception.")
-
-    def _log_debug(self, what: str) -> None:
-        logger.debug("%r %s", self, what)
 
 
 class DatagramMethods:

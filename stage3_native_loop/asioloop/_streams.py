@@ -10,11 +10,12 @@ import asyncio
 import socket
 import warnings
 from asyncio import constants, trsock
-from asyncio.log import logger
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import _asioloop
+
+from ._socket_transport import SocketTransport
 
 if TYPE_CHECKING:
     from ._loop import Loop
@@ -46,7 +47,7 @@ def _add_names(info: dict[str, Any], sock: socket.socket) -> None:
                 info[key] = None
 
 
-class StreamTransport(_asioloop.StreamTransport):
+class StreamTransport(SocketTransport, _asioloop.StreamTransport):
     """A connection over TCP or a Unix socket; an asyncio.Transport.
 
     Threads: the loop's, as for every transport.
@@ -78,19 +79,6 @@ class StreamTransport(_asioloop.StreamTransport):
         )
         self._open(loop, sock, sock.fileno(), kind_of(family, proto), no_delay, protocol, server, waiter)
 
-    def __repr__(self) -> str:
-        info = [type(self).__name__]
-        if not self._is_open:
-            info.append("closed")
-        elif self.is_closing():
-            info.append("closing")
-        info.append(f"fd={self._sock_fd}")
-        if self._loop is not None and not self._loop.is_closed():
-            info.append("read=polling" if self._reads else "read=idle")
-            state = "polling" if self._writes else "idle"
-            info.append(f"write=<{state}, bufsize={self.get_write_buffer_size()}>")
-        return f"<{' '.join(info)}>"
-
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         if self._is_open:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
@@ -111,39 +99,8 @@ class StreamTransport(_asioloop.StreamTransport):
             sock.close()
         return trsock.TransportSocket(sock)
 
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the water marks: above high the protocol is told to pause, down at low to resume."""
-        if high is None:
-            high = 64 * 1024 if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._set_limits(high, low)
-
     def _call_connection_lost(self, exc: BaseException | None) -> None:
         self._lose(exc)
-
-    # --- when something fails ---------------------------------------------------------------------------------
-
-    def _fatal_error(self, exc: BaseException, message: str = "Fatal error on transport") -> None:
-        if isinstance(exc, OSError):
-            if self._loop.get_debug():
-                logger.debug("%r: %s", self, message, exc_info=exc)
-        else:
-            self._flow_failed(message, exc)
-        self._force_close(exc)
-
-    def _flow_failed(self, message: str, exc: BaseException) -> None:
-        self._loop.call_exception_handler(
-            {"message": message, "exception": exc, "transport": self, "protocol": self._protocol}
-        )
-
-    def _warn_lost_write(self) -> None:
-        logger.warning("socket.send() raised exception.")
-
-    def _log_debug(self, what: str) -> None:
-        logger.debug("%r %s", self, what)
 
     # --- sendfile(): it waits for what is buffered, and then nobody else may write ---------------------------------
 

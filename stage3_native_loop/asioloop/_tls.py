@@ -155,9 +155,18 @@ class TlsProtocol(_asioloop.TlsProtocol, _Protocol):  # type: ignore[misc]
             self._set_state(_State.SHUTDOWN)
             self._do_shutdown()
 
+    def _start_shutdown(self) -> None:
+        if self._loop._is_parents:
+            # A forked child: the peer must not be told, as the parent's connection goes on.
+            if self._transport is not None:
+                self._transport.abort()
+        else:
+            super()._start_shutdown()
+
     def _abort(self, *exc: Any) -> None:
         # What was written inside data_received() is sent at the end of it; abort() forgets it no more than elsewhere.
-        self._process_outgoing()
+        if not self._loop._is_parents:
+            self._process_outgoing()
         super()._abort(*exc)
 
     def _warn_lost_write(self) -> None:

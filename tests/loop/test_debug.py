@@ -174,7 +174,9 @@ def test_a_slow_packet_is_named_and_its_iteration_is_not_told_of_too(
             if kind == "datagram":
                 transport, _ = await loop.create_datagram_endpoint(lambda: Slow(arrived), sock=a)
             else:
-                transport, _ = await loop.create_connection(lambda: Slow(arrived), sock=a)
+                transport, _ = await asyncio.get_running_loop().create_connection(
+                    lambda: Slow(arrived), sock=a
+                )
         else:
             transport, _ = await loop.connect_read_pipe(lambda: Slow(arrived), a)
         loop.set_debug(True)
@@ -189,6 +191,43 @@ def test_a_slow_packet_is_named_and_its_iteration_is_not_told_of_too(
         asioloop.run(main())
     said = [r.getMessage() for r in caplog.records if r.name == "asyncio"]
     assert any(re.match(r"Executing <Handle .*(_read_ready|_received)", text) for text in said), said
+    assert not any("of one iteration took" in text for text in said), said
+
+
+def test_a_slow_acceptance_is_named_and_its_iteration_is_not_told_of_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """In debug mode a task takes each connection in; here it is to make that task which is slow."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, asioloop.Loop)
+        lost = asyncio.Event()
+
+        class Short(asyncio.Protocol):
+            """Tells when it is over."""
+
+            def connection_lost(self, _exc: BaseException | None) -> None:
+                lost.set()
+
+        def slow_factory(its_loop: Any, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+            its_loop.slow_callback_duration = its_loop.slow_iteration_duration = 0
+            return asyncio.Task(coroutine, loop=its_loop, **options)
+
+        server = await loop.create_server(Short, "127.0.0.1", 0)
+        loop.set_debug(True)
+        loop.slow_callback_duration = loop.slow_iteration_duration = 3600
+        loop.set_task_factory(slow_factory)
+        socket.create_connection(server.sockets[0].getsockname()).close()
+        await lost.wait()
+        loop.set_task_factory(None)
+        loop.set_debug(False)
+        server.close()
+
+    with caplog.at_level(logging.WARNING, "asyncio"):
+        asioloop.run(main())
+    said = [r.getMessage() for r in caplog.records if r.name == "asyncio"]
+    assert re.match(r"Executing <Handle Acceptor\.accept\(\).* took \d+\.\d+ seconds", said[0]), said
     assert not any("of one iteration took" in text for text in said), said
 
 

@@ -2,7 +2,7 @@
 
 #include <asio/post.hpp>
 
-#include "stage3_native_loop/native/core/no_unwinding.hpp"
+#include "stage3_native_loop/native/core/stay_at_exit.hpp"
 
 namespace asioloop {
 
@@ -54,7 +54,7 @@ void LoopCore::wake() {
 
 void LoopCore::take_gil() {
     const std::uint64_t begin = nanoseconds();
-    without_unwinding([this] { PyEval_RestoreThread(thread_state_); });
+    PyEval_RestoreThread(thread_state_);
     gil_held_ = true;
     metrics_.gil_taken.add();
     metrics_.waiting.add(begin - waiting_since_);
@@ -75,6 +75,7 @@ void LoopCore::set_shown(bool on) {
 }
 
 bool LoopCore::run(bool once) {
+    const StayAtExit until_the_end;
     thread_ = std::this_thread::get_id();
     thread_state_ = PyThreadState_Get();
     gil_held_ = true;
@@ -176,8 +177,7 @@ bool LoopCore::breathe() {
     // it back would not do: each time it wakes the thread that waits, too late, and starts its five
     // milliseconds anew.
     if (hook_) hook_->settle();
-    return static_cast<bool>(
-        Ref::steal(without_unwinding([this] { return PyObject_CallNoArgs(module_.do_nothing.get()); })));
+    return static_cast<bool>(Ref::steal(PyObject_CallNoArgs(module_.do_nothing.get())));
 }
 
 void LoopCore::close() {

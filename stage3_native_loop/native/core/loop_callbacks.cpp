@@ -2,7 +2,7 @@
 #include "common/python/errors.hpp"
 #include "stage3_native_loop/native/core/failures.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
-#include "stage3_native_loop/native/core/no_unwinding.hpp"
+#include "stage3_native_loop/native/core/stay_at_exit.hpp"
 
 namespace asioloop {
 
@@ -85,10 +85,8 @@ bool LoopCore::run_handle(PyObject* handle) {
     const double begin = timed ? time() : 0;
     if (PyContext_Enter(context.get()) < 0) return report(handle);
     auto* tuple = reinterpret_cast<PyTupleObject*>(args.get());
-    Ref result = Ref::steal(without_unwinding([&] {
-        return PyObject_Vectorcall(callback.get(), tuple->ob_item, static_cast<std::size_t>(Py_SIZE(tuple)),
-                                   nullptr);
-    }));
+    Ref result = Ref::steal(PyObject_Vectorcall(callback.get(), tuple->ob_item,
+                                                static_cast<std::size_t>(Py_SIZE(tuple)), nullptr));
     // Left before the error is reported: the exception handler is called in this context too, and may enter
     // it.
     PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
@@ -126,6 +124,7 @@ void LoopCore::wait_for(PyObject* handle) {
         const std::uint64_t seen = ended_;
         ++waiting_;
         {
+            const StayAtExit until_it_is_back;
             const asioserve::py::GilRelease released;
             std::unique_lock lock(ended_mutex_);
             ended_changed_.wait(lock, [&] { return ended_ != seen; });

@@ -127,6 +127,10 @@ PyObject* forked(PyObject* self, PyObject*) {
     return new_reference(Py_None);
 }
 
+PyObject* get_is_parents(PyObject* self, void*) {
+    return PyBool_FromLong(core(self).is_parents());
+}
+
 PyObject* check_open(PyObject* self, PyObject*) {
     if (core(self).closed()) return core(self).closed_error(), nullptr;
     return new_reference(Py_None);
@@ -161,7 +165,7 @@ PyMethodDef own_methods[] = {
     {"_set_core_debug", &set_core_debug, METH_O, "(debug)"},
     {"_set_core_task_factory", &set_core_task_factory, METH_O, "(in_use)"},
     {"_close_core", &close_core, METH_NOARGS, "Forget all callbacks, timers and descriptors."},
-    {"_forked", &forked, METH_NOARGS, "This is a forked child, and the loop its parent's."},
+    {"_forked", &forked, METH_NOARGS, "Tells it that this is a forked child."},
     {"_check_open", &check_open, METH_NOARGS, "RuntimeError: the loop is closed, or its parent's."},
     {"_metrics", &get_metrics, METH_NOARGS, "What metrics() is made of."},
 };
@@ -179,6 +183,7 @@ int set_gather_writes(PyObject* self, PyObject* value, void*) {
 
 PyGetSetDef properties[] = {
     {"_stopping", &get_stopping, &set_stopping, "stop() was called: asyncio's own name for it.", nullptr},
+    {"_is_parents", &get_is_parents, nullptr, "This is a forked child, and the loop its parent's.", nullptr},
     {"slow_callback_duration", &get_seconds<&LoopCore::slow_callback_duration>,
      &set_seconds<&LoopCore::slow_callback_duration>,
      "Seconds from which on a callback is slow: debug mode logs it.", nullptr},

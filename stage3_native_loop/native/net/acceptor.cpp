@@ -41,7 +41,7 @@ bool Acceptor::start(const Parts& parts, const Ways& ways) {
         return false;
     }
     LoopCore* const core = core_of(parts.loop);
-    if (core->closed()) return PyErr_SetString(PyExc_RuntimeError, "Event loop is closed"), false;
+    if (core->closed()) return core->closed_error();
     if (!core->in_own_process()) {
         PyErr_SetString(PyExc_RuntimeError, "this event loop is the parent process's");
         return false;
@@ -96,8 +96,15 @@ void Acceptor::queue() {
 bool Acceptor::run(bool) {
     queued_ = false;
     if (!core_) return true;  // stopped meanwhile
-    const Ref loop = loop_;
-    return accept_batch() || report_failure(module_, loop.get(), {self_, "accept"});
+    LoopCore& core = *core_;
+    const Ref loop = loop_;  // which may let go of it
+    const Called called{self_, "accept"};
+    const bool timed = core.debug;
+    const double begin = timed ? LoopCore::time() : 0;
+    if (!accept_batch()) return report_failure(module_, loop.get(), called);
+    const double took = timed ? LoopCore::time() - begin : 0;
+    if (timed && took >= core.slow_callback_duration) report_slow(module_, core, called, took);
+    return true;
 }
 
 bool Acceptor::accept_batch() {
@@ -108,7 +115,8 @@ bool Acceptor::accept_batch() {
         failing_ = false;
         core_->metrics().accepts.add();
         const bool ok = accepted(fd, peer);
-        if (!core_) return ok;  // the program has closed the server
+        // The program has closed the server; or a forked child has come back, and who waits is the parent's.
+        if (!core_ || core_->is_parents()) return ok;
         if (!ok) {
             queue();
             return false;

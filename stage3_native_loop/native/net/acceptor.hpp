@@ -45,6 +45,8 @@ class Acceptor final : public NativeCallback, public EdgeWatch::Listener {
     bool start(const Parts& parts, const Ways& ways);
     /// Looks again, after there was no room.
     void resume();
+    /// asyncio.Server, or None; empty once it has stopped.
+    const asioserve::py::Ref& server() const noexcept { return server_; }
     /// Accepts nothing any more, and forgets all. `closed`: the socket is closed already.
     void stop(bool closed) noexcept;
 

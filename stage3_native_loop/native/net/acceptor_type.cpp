@@ -69,15 +69,16 @@ PyObject* resume(PyObject* self, PyObject*) {
 PyObject* stop(PyObject* self, PyObject* closed) {
     const int truth = PyObject_IsTrue(closed);
     if (truth < 0) return nullptr;
+    Ref server = acceptor(self).server();
     acceptor(self).stop(truth != 0);
-    return new_reference(Py_None);
+    return server ? server.release() : new_reference(Py_None);
 }
 
 PyMethodDef methods[] = {
     {"accept", &accept, METH_NOARGS, "accept($self)\n--\n\nTake in who waits, as when somebody has come."},
     {"resume", &resume, METH_NOARGS, "resume($self)\n--\n\nLook again, in the next turn."},
     {"stop", &stop, METH_O,
-     "stop($self, closed)\n--\n\nAccept nothing any more; is the socket closed already?"},
+     "stop($self, closed)\n--\n\nAccept nothing any more; is the socket closed already? Returns the server."},
     {nullptr, nullptr, 0, nullptr},
 };
 

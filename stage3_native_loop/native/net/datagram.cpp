@@ -88,6 +88,9 @@ bool Datagram::force_close(PyObject* exc) {
 }
 
 bool Datagram::call_later_in_turn(const char* method, PyObject* argument) {
+    // A forked child may close what it has inherited; there is no turn to come.
+    if (core_ && core_->is_parents()) return true;
+    if (!core_) return PyErr_SetString(PyExc_RuntimeError, "Event loop is closed"), false;
     Ref callback = Ref::steal(PyObject_GetAttrString(self_, method));
     return callback &&
            Ref::steal(PyObject_CallMethod(loop_.get(), "call_soon", "OO", callback.get(), argument));
@@ -142,7 +145,8 @@ bool Datagram::resume_reading() {
 }
 
 bool Datagram::watched() {
-    if (!core_ || core_->closed()) return PyErr_SetString(PyExc_RuntimeError, "Event loop is closed"), false;
+    if (core_ && core_->closed()) return core_->closed_error();
+    if (!core_) return PyErr_SetString(PyExc_RuntimeError, "Event loop is closed"), false;
     return watch || core_->datagrams().add(*this);
 }
 

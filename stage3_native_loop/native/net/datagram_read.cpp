@@ -94,7 +94,8 @@ bool Datagram::deliver(Arrival arrival) {
 bool Datagram::deliver_all() {
     const bool outermost = !std::exchange(gathering_, true);
     bool ok = true;
-    while (ok && next_arrival_ < arrivals_.size() && reading_) {
+    // What is left when a forked child comes back is the parent's.
+    while (ok && next_arrival_ < arrivals_.size() && reading_ && !core_->is_parents()) {
         Arrival arrival = std::move(arrivals_[next_arrival_++]);
         ok = deliver(std::move(arrival));
     }

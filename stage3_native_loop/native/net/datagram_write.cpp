@@ -74,7 +74,8 @@ bool Datagram::send_to(PyObject* data, PyObject* address) {
     const bool native = kind_ != Kind::other && known;
     if (refused_ && !out_.empty()) return enqueue(data, native ? nullptr : address, to) && send_refused();
     if (!native) return send_gathered() && send_by_python(data, address, to);
-    if (gathering_) return enqueue(data, nullptr, to) && (out_.count() < kMostGathered || send_gathered());
+    if (gathering_ && !core_->is_parents())
+        return enqueue(data, nullptr, to) && (out_.count() < kMostGathered || send_gathered());
     return send_now(data, to);
 }
 
@@ -142,6 +143,8 @@ bool Datagram::wait_writable() {
 
 /// What has gathered goes out, as far as there is room. Nothing is there, or all has been refused: no matter.
 bool Datagram::send_gathered() {
+    // The parent sends what was there before a fork. Of the child's own nothing gathers.
+    if (core_ && core_->is_parents()) return true;
     while (!refused_ && !out_.empty()) {
         core_->metrics().writes.add();
         switch (out_.send(fd_, kind_ == Kind::udp)) {

@@ -24,7 +24,7 @@ bool PipeEnd::open(PyObject* loop, int fd) {
 }
 
 bool PipeEnd::watched() {
-    if (core_->closed()) return PyErr_SetString(PyExc_RuntimeError, "Event loop is closed"), false;
+    if (core_->closed()) return core_->closed_error();
     return watch || core_->pipes().add(*this);
 }
 

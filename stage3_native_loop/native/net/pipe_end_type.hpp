@@ -15,7 +15,8 @@ class PipeEndType {
   public:
     /// sizeof() is the type's basicsize.
     struct Object {
-        PyObject_HEAD alignas(End) std::byte storage[sizeof(End)];  ///< of the End
+        /// Where the end is made.
+        PyObject_HEAD alignas(End) std::byte storage[sizeof(End)];
     };
 
     /// What is inside.

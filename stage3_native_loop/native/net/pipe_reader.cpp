@@ -63,7 +63,8 @@ bool PipeReader::act(bool, PyObject* transport) {
 }
 
 bool PipeReader::read_some(PyObject* transport) {
-    for (int reads = 0; reads < 2 && reading_; ++reads) {
+    // What is left when a forked child comes back is the parent's.
+    for (int reads = 0; reads < 2 && reading_ && !core_->is_parents(); ++reads) {
         if (!std::exchange(surely_readable_, false) && !readable_now(fd_)) {
             maybe_readable_ = false;
             return true;

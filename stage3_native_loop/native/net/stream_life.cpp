@@ -131,6 +131,7 @@ bool Stream::run_opening() {
     const Ref loop = loop_;
     // In this order: nothing is received before connection_made(), and nobody is told of it before that.
     const bool made = call_made(*now);
+    if (core_ && core_->is_parents()) return made;  // a forked child has come back: the rest is the parent's
     const Aside interrupt;  // after which the program may go on: the rest is done all the same
     const bool started = start_opened() || report_failure(module_, loop.get(), {self_, "_start_reading"});
     const Aside another;

@@ -34,6 +34,8 @@ bool Stream::on_readable() {
         if (lost_writes_ > 0 || !reading_ || !protocol_) return true;
         if (!read_once()) return false;
         if (!maybe_readable_ || doubtful_) break;
+        if (core_ && core_->is_parents())
+            return true;  // a forked child has come back: what is left is the parent's
     }
     if (maybe_readable_ && reading_) queue_read();
     return true;
