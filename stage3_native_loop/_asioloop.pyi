@@ -1,8 +1,9 @@
 """The native part of the loop, as type checkers see it."""
 
 import asyncio
+import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context
 from typing import Any, Self, final
 
@@ -59,6 +60,19 @@ class LoopCore:
 def literal_addresses(
     host: object, port: object, family: object, type: object, proto: object, flags: object, /
 ) -> list[Any] | None: ...
+def spawn(
+    files: Sequence[str | bytes | os.PathLike[Any]],
+    arguments: Sequence[str | bytes | os.PathLike[Any]],
+    environment: Sequence[bytes] | None,
+    folder: str | bytes | os.PathLike[Any] | None,
+    stdin: int,
+    stdout: int,
+    stderr: int,
+    alone: bool,
+    default_signals: bool,
+    own_session: bool,
+    /,
+) -> tuple[int, int] | None: ...
 
 @disjoint_base
 class DatagramTransport(asyncio.DatagramTransport):
