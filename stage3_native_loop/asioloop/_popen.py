@@ -22,6 +22,8 @@ else:
 _Original: Any = subprocess.Popen
 _execute: Any = _Original._execute_child
 _environ = os.environ
+# What _get_handles() gives for a child that has our standard streams.
+_NO_PIPES = (-1,) * 6
 
 
 class _Start(NamedTuple):
@@ -71,6 +73,11 @@ class _Popen(_Base):
 
     _pidfd: int | None = None
 
+    def _get_handles(self, stdin: Any, stdout: Any, stderr: Any) -> Any:
+        if stdin is None and stdout is None and stderr is None:
+            return _NO_PIPES
+        return super()._get_handles(stdin, stdout, stderr)  # type: ignore[misc]
+
     def _execute_child(self, *given: Any) -> None:
         start = _Start(*given)
         started = _started_natively(start) if start.is_plain() else None
@@ -79,7 +86,11 @@ class _Popen(_Base):
             return
         self.pid, self._pidfd = started
         self._child_created = True
-        self._close_pipe_fds(*start[10:16])  # type: ignore[attr-defined]
+        pipes = start[10:16]
+        if pipes == _NO_PIPES:
+            self._closed_child_pipe_fds = True
+        else:
+            self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
 
 def _started_natively(start: _Start) -> tuple[int, int] | None:
