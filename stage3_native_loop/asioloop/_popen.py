@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import _asioloop
@@ -24,6 +25,13 @@ _execute: Any = _Original._execute_child
 _environ = os.environ
 # What _get_handles() gives for a child that has our standard streams.
 _NO_PIPES = (-1,) * 6
+
+# What asyncio asks for when the program asks for nothing.
+_PLAIN = {"shell": False, "stdin": None, "stdout": None, "stderr": None, "bufsize": 0}
+# The fields of a Popen that was made so, but for those that each has its own of.
+_fields: dict[str, Any] = {}
+_OF_EACH = ("args", "pid", "_waitpid_lock")
+_init: Any = _Original.__init__
 
 
 class _Start(NamedTuple):
@@ -144,7 +152,30 @@ def is_the_original() -> bool:
 
 def start(args: Any, **keywords: Any) -> tuple[subprocess.Popen[bytes], int | None]:
     """Popen(args, **keywords), and the pidfd if there is one already: the caller's."""
-    process = _Popen(args, universal_newlines=False, **keywords)
+    plain = keywords == _PLAIN and type(args) is tuple
+    if plain and _fields and (started := _like_the_first(args)) is not None:
+        return started
+    process: Any = _Popen(args, universal_newlines=False, **keywords)
     pidfd = process.__dict__.pop("_pidfd", None)
     process.__class__ = _Original
+    if plain and pidfd is not None:
+        _fields.update({name: value for name, value in vars(process).items() if name not in _OF_EACH})
     return process, pidfd
+
+
+def _like_the_first(args: tuple[Any, ...]) -> tuple[subprocess.Popen[bytes], int] | None:
+    """One without any option, after a first that has shown what Popen makes of it."""
+    if _Original.__init__ is not _init or os.environ is not _environ:
+        return None
+    subprocess._cleanup()  # type: ignore[attr-defined]
+    sys.audit("subprocess.Popen", args[0], list(args), None, None)
+    try:
+        files = _files(args[0], None)
+    except Exception:
+        return None
+    started = _asioloop.spawn(files, args, None, None, -1, -1, -1, True, True, False)
+    if started is None:
+        return None
+    process: Any = _Original.__new__(_Original)
+    process.__dict__.update(_fields, args=args, pid=started[0], _waitpid_lock=threading.Lock())
+    return process, started[1]

@@ -70,6 +70,37 @@ def test_what_is_wrong_is_said_as_popen_says_it(
     assert _refusal(runner, *line, **keywords) == _popens_refusal(*line, **keywords)
 
 
+def test_what_is_wrong_with_a_plain_start(runner: asyncio.Runner) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for program, error in (
+            (TRUE, None),
+            ("/no/such/program", FileNotFoundError),
+            ("no-such-program-in-path", FileNotFoundError),
+            ("/etc/passwd", PermissionError),
+            ("a\0b", ValueError),
+            (7, TypeError),
+            (TRUE, None),
+        ):
+            start = loop.subprocess_exec(
+                asyncio.SubprocessProtocol,
+                program,
+                stdin=None,
+                stdout=None,
+                stderr=None,
+            )
+            if error is None:
+                transport, _ = await start
+                assert await transport._wait() == 0  # type: ignore[attr-defined]
+                transport.close()
+                continue
+            with pytest.raises(error) as info:
+                await start
+            assert getattr(info.value, "filename", program) == program
+
+    runner.run(main())
+
+
 def test_a_file_that_the_kernel_does_not_know_how_to_run(runner: asyncio.Runner, tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_text("no interpreter is named here")
@@ -157,13 +188,19 @@ def test_pipes_that_get_the_lowest_descriptors(runner: asyncio.Runner) -> None:
     assert runner.run(main()) == (b"in", b"err\n")
 
 
-def test_its_popen_is_what_popen_makes(runner: asyncio.Runner) -> None:
+# The second one that is without any option is made in a shorter way.
+@pytest.mark.parametrize("standard", [PIPE, None, None])
+def test_its_popen_is_what_popen_makes(runner: asyncio.Runner, standard: int | None) -> None:
+    line = (CAT, "-u") if standard else ("/bin/sleep", "1000")
+
     async def main() -> list[Any]:
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.subprocess_exec(asyncio.SubprocessProtocol, CAT, "-u", stderr=None)
+        transport, _ = await loop.subprocess_exec(
+            asyncio.SubprocessProtocol, *line, stdin=standard, stdout=standard, stderr=None
+        )
         ours = transport.get_extra_info("subprocess")
         popens = subprocess.Popen(  # noqa: ASYNC220
-            (CAT, "-u"), stdin=PIPE, stdout=PIPE, bufsize=0, universal_newlines=False
+            line, stdin=standard, stdout=standard, bufsize=0, universal_newlines=False
         )
         looks: list[Any] = [
             (type(one), repr(one), one.poll(), {name: _plain(value) for name, value in vars(one).items()})
