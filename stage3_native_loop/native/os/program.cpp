@@ -79,7 +79,6 @@ long clone_into(void (*become)(Shared*), Shared* shared, clone_args& how) {
         "syscall\n\t"
         "test %%rax, %%rax\n\t"
         "jnz 1f\n\t"
-        "xor %%ebp, %%ebp\n\t"
         "mov %[shared], %%rdi\n\t"
         "call *%[become]\n\t"
         "ud2\n"
