@@ -1,8 +1,9 @@
 """The native part of the loop, as type checkers see it."""
 
 import asyncio
+import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context
 from typing import Any, Self, final
 
@@ -62,6 +63,19 @@ class LoopCore:
 def literal_addresses(
     host: object, port: object, family: object, type: object, proto: object, flags: object, /
 ) -> list[Any] | None: ...
+def spawn(
+    files: Sequence[str | bytes | os.PathLike[Any]],
+    arguments: Sequence[str | bytes | os.PathLike[Any]],
+    environment: Sequence[bytes] | None,
+    folder: str | bytes | os.PathLike[Any] | None,
+    stdin: int,
+    stdout: int,
+    stderr: int,
+    alone: bool,
+    default_signals: bool,
+    own_session: bool,
+    /,
+) -> tuple[int, int] | None: ...
 
 @disjoint_base
 class DatagramTransport(asyncio.DatagramTransport):
@@ -155,12 +169,19 @@ class StreamTransport(asyncio.Transport):
     ) -> None: ...
     @classmethod
     def _adopt(
-        cls, loop: Any, fd: int, protocol: asyncio.BaseProtocol, waiter: asyncio.Future[None] | None
+        cls,
+        loop: Any,
+        fd: int,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None,
+        local: bool,
     ) -> Self: ...
     @classmethod
     def _owner_of(cls, loop: Any, fd: int) -> StreamTransport | None: ...
     @staticmethod
     def _connect_here(host: str, port: int) -> tuple[int, bool] | None: ...
+    @staticmethod
+    def _connect_unix(path: str | bytes, /) -> int | None: ...
     def _lose(self, exc: BaseException | None, /) -> None: ...
     def _close_socket(self) -> None: ...
     # What BaseTransport keeps, and the fields that other parts of asyncio look at.

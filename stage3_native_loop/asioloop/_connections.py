@@ -7,6 +7,7 @@ comes in (_asioloop.Acceptor), and a connection to this machine.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from asyncio import base_events, constants, trsock
 from asyncio.log import logger
@@ -22,6 +23,8 @@ _Factory = Callable[[], asyncio.BaseProtocol]
 _FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 _base_connect = asyncio.SelectorEventLoop.create_connection
 _DEFAULTS = _base_connect.__kwdefaults__ or {}
+_base_connect_unix = asyncio.SelectorEventLoop.create_unix_connection
+_UNIX_OPTIONS = _base_connect_unix.__kwdefaults__ or {}
 _MISSING = object()
 _Socket = socket.socket
 
@@ -145,19 +148,7 @@ class ConnectionMethods(asyncio.SelectorEventLoop):
         fd, connected = here
         if not connected:
             return await self._finish_connection(protocol_factory, host, port, fd)
-        waiter = self.create_future()
-        try:
-            protocol = protocol_factory()
-            transport = StreamTransport._adopt(self, fd, protocol, waiter)
-        except BaseException:
-            socket.close(fd)
-            raise
-        try:
-            await waiter
-        except BaseException:
-            transport.close()
-            raise
-        return transport, protocol
+        return await self._take_over(protocol_factory, fd, local=False)
 
     async def _finish_connection(
         self, protocol_factory: _Factory, host: str, port: int, fd: int
@@ -171,6 +162,40 @@ class ConnectionMethods(asyncio.SelectorEventLoop):
             sock.close()
             raise
         return await super().create_connection(protocol_factory, sock=sock)
+
+    async def create_unix_connection(  # type: ignore[override]
+        self, protocol_factory: _Factory, path: Any = None, **options: Any
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        """Connect to a Unix server (asyncio.loop.create_unix_connection).
+
+        What has no options, and a server with room, is there at once.
+        """
+        if (
+            path is None
+            or not self._connects_itself()
+            or any(value is not None or key not in _UNIX_OPTIONS for key, value in options.items())
+            or (fd := StreamTransport._connect_unix(os.fspath(path))) is None
+        ):
+            return await super().create_unix_connection(protocol_factory, path, **options)
+        return await self._take_over(protocol_factory, fd, local=True)
+
+    async def _take_over(
+        self, protocol_factory: _Factory, fd: int, *, local: bool
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        """A connection that is there."""
+        waiter = self.create_future()
+        try:
+            protocol = protocol_factory()
+            transport = StreamTransport._adopt(self, fd, protocol, waiter, local)
+        except BaseException:
+            socket.close(fd)
+            raise
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            raise
+        return transport, protocol
 
     # --- who has a descriptor ----------------------------------------------------------------------------------
 
@@ -189,3 +214,4 @@ class ConnectionMethods(asyncio.SelectorEventLoop):
 
 # What inspect.signature() shows; by functools.wraps() type checkers would take it for a function without a self.
 ConnectionMethods.create_connection.__wrapped__ = _base_connect  # type: ignore[attr-defined]
+ConnectionMethods.create_unix_connection.__wrapped__ = _base_connect_unix  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
 """Child processes: asyncio's transport for them, with an end that the loop itself sees.
 
-A pidfd becomes readable when its process ends. The loop waits for it as for any descriptor: no thread, no SIGCHLD, nothing
+They are started by subprocess.Popen; the kernel's part of a plain start is native (_popen.py). A pidfd becomes readable when its process ends. The loop waits for it as for any descriptor: no thread, no SIGCHLD, nothing
 that loops or threads would share. asyncio's child watchers (until 3.13) are not asked, unless the program has set one that
 is neither of asyncio's two defaults: FastChildWatcher, for one, takes the end of every child away from everybody else.
 """
@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from asyncio import base_subprocess, events, unix_events
+from asyncio import events, unix_events
 from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
+from . import _popen
 from ._part import LoopPart
 
 if TYPE_CHECKING:
@@ -39,16 +40,16 @@ def _watcher_of_the_program() -> Any:
 class _Child:
     """A process until its end, which is told once."""
 
-    def __init__(self, loop: Loop, transport: base_subprocess.BaseSubprocessTransport) -> None:
-        self.pid: int = transport.get_pid()  # type: ignore[assignment]
+    def __init__(self, loop: Loop, transport: ProcessTransport) -> None:
         self._loop = loop
         self._transport = transport
         self._process: Any = transport._proc
+        self.pid: int = self._process.pid
 
-    def watch(self) -> None:
-        """Tell the transport when it has ended, even if it has ended already."""
+    def watch(self, pidfd: int | None) -> None:
+        """Tell the transport when it has ended, even if it has ended already. Takes over the pidfd, if there is one."""
         try:
-            self._watch_descriptor(os.pidfd_open(self.pid))
+            self._watch_descriptor(os.pidfd_open(self.pid) if pidfd is None else pidfd)
         except ProcessLookupError:  # the kernel reaps by itself: SIGCHLD is ignored
             self._ended(self._taken_elsewhere())
         except (OSError, AttributeError):  # no pidfd here, or no descriptor free
@@ -76,8 +77,11 @@ class _Child:
         self._loop._remove_reader(fd)
         self._loop._children.discard(fd)
         os.close(fd)
-        # A turn later: what it wrote has been seen by then.
-        self._loop.call_soon(self._ended, code)
+        if self._transport._pipes:
+            # A turn later: what it wrote has been seen by then.
+            self._loop.call_soon(self._ended, code)
+        else:
+            self._ended(code)
 
     def _taken_elsewhere(self) -> int:
         # By poll() of the Popen object, as close() of the transport does: then it is not lost.
@@ -101,6 +105,22 @@ class _Child:
 
     def _ended(self, code: int) -> None:
         self._transport._process_exited(code)
+
+
+class ProcessTransport(unix_events._UnixSubprocessTransport):  # type: ignore[name-defined, misc]
+    """asyncio's, which waits for the process as soon as there is one."""
+
+    def _start(  # noqa: PLR0917
+        self, args: Any, shell: bool, stdin: Any, stdout: Any, stderr: Any, bufsize: int, **kwargs: Any
+    ) -> None:
+        pidfd = None
+        if _popen.is_the_original():
+            self._proc, pidfd = _popen.start(
+                args, shell=shell, stdin=stdin, stdout=stdout, stderr=stderr, bufsize=bufsize, **kwargs
+            )
+        else:
+            super()._start(args, shell, stdin, stdout, stderr, bufsize, **kwargs)
+        _Child(self._loop, self).watch(pidfd)
 
 
 class ProcessMethods(LoopPart):
@@ -132,10 +152,9 @@ class ProcessMethods(LoopPart):
             )
             return transport
         waiter = self.create_future()
-        made = unix_events._UnixSubprocessTransport(  # type: ignore[attr-defined]
+        made = ProcessTransport(
             self, protocol, args, shell, stdin, stdout, stderr, bufsize, waiter=waiter, extra=extra, **kwargs
         )
-        _Child(self, made).watch()  # type: ignore[arg-type]
         try:
             await waiter
         except (SystemExit, KeyboardInterrupt):
@@ -144,7 +163,7 @@ class ProcessMethods(LoopPart):
             made.close()
             await made._wait()
             raise
-        return made  # type: ignore[no-any-return]
+        return made
 
     def close(self) -> None:
         """Stop waiting for children that still run: nobody could be told."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import asioloop
 import pytest
 from stream_peers import PATIENCE, Recorder, turns
 
@@ -430,6 +431,105 @@ def test_unix_connections(runner: asyncio.Runner, tmp_path: Path) -> None:
             await loop.create_unix_connection(Recorder, path + "no")
 
     runner.run(main())
+
+
+@pytest.mark.parametrize("kind", ["str", "bytes", "path", "abstract", "abstract bytes"])
+def test_names_of_unix_servers(runner: asyncio.Runner, tmp_path: Path, kind: str) -> None:
+    abstract = f"\0asioloop test {os.getpid()}"
+    names: dict[str, Any] = {
+        "str": str(tmp_path / "s\xf6cket"),
+        "bytes": os.fsencode(tmp_path / "socket"),
+        "path": tmp_path / "socket",
+        "abstract": abstract,
+        "abstract bytes": abstract.encode(),
+    }
+
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.fspath(names[kind]))
+            listener.listen()
+            listener.settimeout(PATIENCE)
+            transport, protocol = await loop.create_unix_connection(Recorder, names[kind])
+            with await exchange(transport, protocol, listener):
+                assert transport.get_extra_info("peername") == listener.getsockname()
+                assert transport.get_extra_info("socket").family == socket.AF_UNIX
+                await end(transport, protocol)
+
+    runner.run(main())
+
+
+def test_what_is_wrong_with_a_unix_connection(runner: asyncio.Runner, tmp_path: Path) -> None:
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        path = str(tmp_path / "socket")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen()
+            for keywords, text in (
+                ({"server_hostname": "a"}, "server_hostname is only meaningful with ssl"),
+                ({"ssl_handshake_timeout": 1}, "ssl_handshake_timeout is only meaningful with ssl"),
+                ({"ssl": True}, "you have to pass server_hostname when using ssl"),
+                ({"sock": listener}, "path and sock can not be specified at the same time"),
+            ):
+                with pytest.raises(ValueError, match=text):
+                    await loop.create_unix_connection(Recorder, path, **keywords)
+            with pytest.raises(ValueError, match="no path and sock were specified"):
+                await loop.create_unix_connection(Recorder)
+            with pytest.raises(TypeError):
+                await loop.create_unix_connection(Recorder, path, no_such_option=None)
+            with pytest.raises(TypeError):
+                await loop.create_unix_connection(Recorder, 7)
+        with pytest.raises(OSError, match="AF_UNIX path too long"):
+            await loop.create_unix_connection(Recorder, "a" * 200)
+        with pytest.raises(ConnectionRefusedError, match="Connection refused"):
+            await loop.create_unix_connection(Recorder, path)
+
+    runner.run(main())
+
+
+def test_a_factory_that_fails_leaves_no_unix_socket(tmp_path: Path) -> None:
+    # asyncio leaves it to the garbage collector, which warns.
+    def fails() -> Recorder:
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(tmp_path / "socket"))
+            listener.listen()
+            before = os.listdir("/proc/self/fd")
+            with pytest.raises(ZeroDivisionError):
+                await loop.create_unix_connection(fails, str(tmp_path / "socket"))
+            assert os.listdir("/proc/self/fd") == before
+
+    with asyncio.Runner(loop_factory=asioloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+def test_a_sock_connect_of_the_programs_connects_unix_sockets_too(
+    factory: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path
+) -> None:
+    asked: list[Any] = []
+
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        connect = loop.sock_connect
+
+        async def sock_connect(sock: socket.socket, address: Any) -> None:
+            asked.append(address)
+            await connect(sock, address)
+
+        loop.sock_connect = sock_connect
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(tmp_path / "socket"))
+            listener.listen()
+            transport, protocol = await loop.create_unix_connection(Recorder, tmp_path / "socket")
+            await end(transport, protocol)
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+    assert asked == [str(tmp_path / "socket")]
 
 
 def test_connecting_needs_no_thread(runner: asyncio.Runner) -> None:

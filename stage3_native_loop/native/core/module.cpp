@@ -13,6 +13,7 @@
 #include "stage3_native_loop/native/net/stream.hpp"
 #include "stage3_native_loop/native/net/tls.hpp"
 #include "stage3_native_loop/native/net/window.hpp"
+#include "stage3_native_loop/native/os/spawn.hpp"
 
 namespace asioloop {
 
@@ -88,6 +89,7 @@ int exec(PyObject* module) {
     Ref writer = Ref::steal(make_pipe_writer_type(module));
     if (!writer || PyModule_AddObjectRef(module, "PipeWriter", writer.get()) < 0) return -1;
     if (PyModule_AddObjectRef(module, "StreamTransport", s.stream_type.get()) < 0) return -1;
+    if (!add_spawn(module)) return -1;
     Ref api = Ref::steal(make_foreign_api());
     if (!api || PyModule_AddObjectRef(module, "api", api.get()) < 0) return -1;
     return PyModule_AddObjectRef(module, "LoopCore", s.loop_type.get());

@@ -3,10 +3,14 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace asioloop {
 
@@ -72,6 +76,27 @@ PyObject* connect_here(PyObject*, PyObject* args) {
     if (!at_once) return refused(error, to, host, port);
     errno = error;
     return PyErr_SetFromErrno(PyExc_OSError);
+}
+
+PyObject* connect_unix(PyObject*, PyObject* path) {
+    const Ref bytes =
+        Ref::steal(PyUnicode_Check(path) ? PyUnicode_EncodeFSDefault(path) : Ref::borrow(path).release());
+    if (!bytes) return nullptr;
+    if (!PyBytes_Check(bytes.get())) return new_reference(Py_None);
+    const std::string_view name(PyBytes_AS_STRING(bytes.get()),
+                                static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get())));
+    sockaddr_un to{};
+    // One that begins with a null is abstract, and not ended by one.
+    if (name.empty() || name.size() >= sizeof(to.sun_path)) return new_reference(Py_None);
+    to.sun_family = AF_UNIX;
+    std::ranges::copy(name, to.sun_path);
+    const auto size = offsetof(sockaddr_un, sun_path) + name.size() + (name.front() == '\0' ? 0 : 1);
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return new_reference(Py_None);
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&to), static_cast<socklen_t>(size)) == 0)
+        return PyLong_FromLong(fd);
+    ::close(fd);
+    return new_reference(Py_None);
 }
 
 }  // namespace asioloop

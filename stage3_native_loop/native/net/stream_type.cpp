@@ -80,9 +80,10 @@ PyObject* open_stream(PyObject* self, PyObject* args) {
 PyObject* adopt(PyObject* cls, PyObject* args) {
     PyObject *loop = nullptr, *protocol = nullptr, *waiter = nullptr;
     Stream::Connection connection;
-    if (!PyArg_ParseTuple(args, "OiOO", &loop, &connection.fd, &protocol, &waiter)) return nullptr;
-    connection.kind = Stream::Kind::tcp;
-    connection.no_delay = true;
+    int local = 0;
+    if (!PyArg_ParseTuple(args, "OiOOp", &loop, &connection.fd, &protocol, &waiter, &local)) return nullptr;
+    connection.kind = local ? Stream::Kind::unix_domain : Stream::Kind::tcp;
+    connection.no_delay = !local;
     return make_stream(cls, loop, connection, protocol, Py_None, waiter).release();
 }
 
@@ -263,13 +264,14 @@ PyMethodDef methods[] = {
      "'peername'."},
     {"_open", &open_stream, METH_VARARGS, "(loop, sock, fd, kind, no_delay, protocol, server, waiter)"},
     {"_adopt", &adopt, METH_VARARGS | METH_CLASS,
-     "(loop, fd, protocol, waiter) -> transport\n\nOver a TCP connection whose descriptor is the transport's "
-     "from "
-     "now on."},
+     "(loop, fd, protocol, waiter, local) -> transport\n\nOver a TCP or (local) a Unix connection, whose "
+     "descriptor is the transport's from now on."},
     {"_owner_of", &owner_of, METH_VARARGS | METH_CLASS,
      "(loop, fd) -> the transport that nobody may watch the descriptor of besides; None: there is none."},
     {"_connect_here", &connect_here, METH_VARARGS | METH_STATIC,
      "(host, port) -> (descriptor, connected), or None: it is no loopback address in digits."},
+    {"_connect_unix", &connect_unix, METH_O | METH_STATIC,
+     "(path) -> descriptor, or None: it is not there at once."},
     {"_lose", &lose, METH_O, "connection_lost(exc), and the socket is closed."},
     {"_close_socket", &close_socket, METH_NOARGS, "Close the socket of a transport that nobody has closed."},
     {nullptr, nullptr, 0, nullptr},
