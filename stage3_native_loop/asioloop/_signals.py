@@ -130,13 +130,13 @@ class SignalMethods(LoopPart):
         self._check_closed()
         # By asyncio's name for it, here and below: CPython's tests put a mock there.
         module: Any = unix_events.signal  # type: ignore[attr-defined]
+        # Nobody looks at the bytes, so that a storm may find no room for them: no reason to write that to stderr, not for
+        # a moment either.
+        quietly = {"warn_on_full_buffer": False} if module is signal else {}
         try:
-            self._remember(module.set_wakeup_fd(self._csock.fileno()))
+            self._remember(module.set_wakeup_fd(self._csock.fileno(), **quietly))
         except (ValueError, OSError) as exc:
             raise RuntimeError(str(exc)) from exc
-        # Nobody looks at the bytes, so that a storm may find no room for them: no reason to write that to stderr.
-        if module is signal:
-            signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
         self._signal_handlers[sig] = asyncio.Handle(callback, args, self, None)
         try:
             module.signal(sig, _Arrival(self))  # type: ignore[arg-type]

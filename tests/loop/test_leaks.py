@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -125,3 +126,64 @@ def test_loops_that_never_ran_keep_nothing() -> None:
         loop.close()
 
     _repeat(once, thing)
+
+
+def test_a_module_that_nobody_uses_goes_and_one_whose_loop_is_used_stays() -> None:
+    # In a process of its own: the package has the module for good.
+    program = """
+import gc, sys, weakref
+
+def load():
+    import _asioloop
+    del sys.modules["_asioloop"]
+    return _asioloop
+
+def cycle():
+    module = load()
+    loop = module.LoopCore()
+    loop.call_soon(print)
+    loop.call_later(1, print)
+    module.literal_addresses("127.0.0.1", 80, 0, 0, 0, 0)
+    loop._close_core()
+    return [weakref.ref(thing) for thing in vars(module).values() if isinstance(thing, type)]
+
+def blocks():
+    gc.collect()
+    return sys.getallocatedblocks()
+
+types = cycle()
+gc.collect()
+assert len(types) > 5 and not any(reference() for reference in types), types
+for _ in range(10): cycle()
+before = blocks()
+for _ in range(50): cycle()
+# CPython itself keeps some for every extension that is loaded; a module that stays is hundreds.
+assert (blocks() - before) / 50 < 60, (before, blocks())
+
+# The collector clears a type, and its reference to the module, before or after the loops that hold on to one another.
+for _ in range(50):
+    module = load()
+    loops = [type("Loop", (module.LoopCore,), {})() for _ in range(3)]
+    for loop in loops:
+        loop.all, loop.own_type = loops, type(loop)
+        loop.call_later(1, loop.call_soon, print)
+        loop.handle = loop.call_soon(loop.stop)
+    del module, loop, loops
+gc.collect()
+loop = load().LoopCore()
+gc.collect()
+ran = []
+loop.call_soon(ran.append, 1)
+loop.call_soon(loop.stop)
+loop._run_core()
+assert ran == [1]
+print("whole")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("whole\n", "", 0)
