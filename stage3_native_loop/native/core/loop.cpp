@@ -20,7 +20,7 @@ constexpr unsigned kLoneWaits = 8, kAskAgain = 16;
 // count on what has happened to be seen a few turns later. The bound is what a packet may have to wait at
 // most, besides for the callbacks of one turn.
 constexpr unsigned kQuietLooks = 16;
-constexpr double kLookAgain = 50e-6;
+constexpr double kLookAgain = 20e-6;
 
 std::uint64_t nanoseconds() noexcept {
     return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
