@@ -12,7 +12,7 @@ from bench.tests.conftest import ROOT
 from bench.tests.loop_samples import a_loop_result, rounds
 from bench.tests.samples import a_result
 
-GUIDE = ROOT / "docs" / "guides" / "loop-speed.md"
+GUIDES = ROOT / "docs" / "guides"
 
 
 def test_ratios_are_of_rounds_that_both_have() -> None:
@@ -109,8 +109,11 @@ def test_pages_are_made_of_the_file_of_either_bench(tmp_path: Path) -> None:
         loop_result.load(servers)
 
 
-def test_the_guide_has_the_table_of_the_committed_result_or_says_that_there_is_none() -> None:
-    committed = ROOT / "bench" / "results" / "loop.json"
+@pytest.mark.parametrize(("page", "result"), [("loop-speed", "loop"), ("loop-speed-3.13", "loop-3.13")])
+def test_a_guide_has_the_table_of_the_committed_result_or_says_that_there_is_none(
+    page: str, result: str
+) -> None:
+    committed = ROOT / "bench" / "results" / f"{result}.json"
     source = committed if committed.exists() else Path(markdown.NONE)
-    page = GUIDE.read_text()
-    assert markdown.replaced(page, markdown.render_file(source)) == page
+    text = (GUIDES / f"{page}.md").read_text()
+    assert markdown.replaced(text, markdown.render_file(source)) == text

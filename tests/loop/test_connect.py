@@ -323,6 +323,7 @@ def test_a_factory_that_makes_no_protocol(runner: asyncio.Runner, result: Any) -
     runner.run(main())
 
 
+@pytest.mark.asyncio_since((3, 11, 7))
 def test_connection_made_may_do_anything(runner: asyncio.Runner) -> None:
     class Acts(Recorder):
         def __init__(self, act: Callable[[Any], Any]) -> None:

@@ -180,6 +180,7 @@ def test_room_of_a_receiver_it_is_not_connected_to(runner: asyncio.Runner, tmp_p
 # --- reading on and off ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asyncio_since((3, 11, 7))
 def test_pausing_between_two_datagrams(runner: asyncio.Runner) -> None:
     async def main() -> None:
         transport, protocol, address, peer = await on_loopback()
@@ -374,6 +375,7 @@ def test_a_transport_outlives_its_loop(factory: Callable[[], asyncio.AbstractEve
         gc.collect()
 
 
+@pytest.mark.asyncio_since((3, 11, 7))
 def test_cycles_of_paused_transports_are_collected(runner: asyncio.Runner) -> None:
     async def main() -> None:
         transport, protocol = await in_loop(asyncio.get_running_loop())
@@ -389,6 +391,7 @@ def test_cycles_of_paused_transports_are_collected(runner: asyncio.Runner) -> No
     runner.run(main())
 
 
+@pytest.mark.asyncio_since((3, 11, 7))
 def test_a_cycle_that_another_thread_collects(runner: asyncio.Runner) -> None:
     """Its descriptor is closed there; the loop's reactor has to be told, and not by that thread."""
 

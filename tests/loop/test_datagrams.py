@@ -409,6 +409,7 @@ def test_it_runs_in_the_context_it_was_made_in(runner: asyncio.Runner) -> None:
     runner.run(main())
 
 
+@pytest.mark.asyncio_since((3, 11, 7))
 def test_it_is_a_datagram_transport(runner: asyncio.Runner) -> None:
     async def main() -> None:
         transport, protocol, address, peer = await on_loopback()
@@ -436,6 +437,7 @@ def test_it_is_a_datagram_transport(runner: asyncio.Runner) -> None:
     runner.run(main())
 
 
+@pytest.mark.asyncio_since((3, 11, 7))
 def test_in_debug_mode_too(runner: asyncio.Runner) -> None:
     async def main() -> None:
         asyncio.get_running_loop().set_debug(True)

@@ -145,7 +145,8 @@ def cycle():
     loop.call_later(1, print)
     module.literal_addresses("127.0.0.1", 80, 0, 0, 0, 0)
     loop._close_core()
-    return [weakref.ref(thing) for thing in vars(module).values() if isinstance(thing, type)]
+    own = (thing for thing in vars(module).values() if isinstance(thing, type) and thing.__module__ == "_asioloop")
+    return [weakref.ref(thing) for thing in own]
 
 def blocks():
     gc.collect()

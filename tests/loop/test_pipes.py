@@ -59,6 +59,7 @@ async def writing(file: Any, protocol: Any = None) -> tuple[Any, Any]:
     return transport, chosen
 
 
+@pytest.mark.asyncio_since((3, 11, 7))
 def test_data_both_ways_and_the_end(runner: asyncio.Runner, ends: tuple[Any, Any]) -> None:
     async def main() -> None:
         reader, into = await reading(ends[0])
@@ -170,6 +171,7 @@ def test_each_chunk_is_bytes_of_its_own(runner: asyncio.Runner) -> None:
 # --- pausing ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asyncio_since((3, 11, 7))
 def test_a_paused_pipe_is_not_read(runner: asyncio.Runner, ends: tuple[Any, Any]) -> None:
     async def main() -> None:
         reader, into = await reading(ends[0])
@@ -192,6 +194,7 @@ def test_a_paused_pipe_is_not_read(runner: asyncio.Runner, ends: tuple[Any, Any]
     runner.run(main())
 
 
+@pytest.mark.asyncio_since((3, 11, 7))
 def test_a_protocol_may_pause_while_it_is_told(runner: asyncio.Runner) -> None:
     async def main() -> None:
         class Pausing(Recorder):
