@@ -149,7 +149,7 @@ def test_what_is_missing_is_said(
     what: str, arguments: list[str], env: dict[str, str], words: str, tmp_path: Path
 ) -> None:
     source = ROOT / "stage3_native_loop" / "package"
-    done = run("cmake", "-S", source, "-B", tmp_path, *arguments, env=env, check=False)
+    done = run("cmake", "-G", "Ninja", "-S", source, "-B", tmp_path, *arguments, env=env, check=False)
     assert done.returncode != 0
     errors = [line for line in done.stderr.splitlines() if what in line]
     assert any(words in line for line in errors), done.stderr
