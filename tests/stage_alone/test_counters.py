@@ -10,6 +10,8 @@ import pytest
 from blackbox.client import Client
 from blackbox.server import ServerProcess, wait_for
 
+# The stage is built first, by a machine that may have never done it.
+pytestmark = pytest.mark.timeout(1200)
 REQUESTS = 50
 STRACE = ("strace", "-f", "-qq", "-y", "-e", "trace=sendto,write,epoll_ctl,recvfrom")
 # A byte through the loop's own socket pair (stage 1), 8 bytes into an eventfd (stage 2), and Asio's way: arming the
