@@ -8,8 +8,10 @@ namespace asioloop {
 using asioserve::py::Ref;
 
 bool Stream::may_gather() const noexcept {
-    // A program whose high-water mark is 0 wants to be told of every byte that the kernel has not taken.
-    return gathered_ || (core_ && core_->gathered().open() && out_.empty() && high_ > 0);
+    // A program whose high-water mark is 0 wants to be told of every byte that the kernel has not taken. What
+    // is neither TCP nor a Unix socket may be anything, and is written to as asyncio does.
+    return gathered_ ||
+           (core_ && core_->gathered().open() && out_.empty() && high_ > 0 && kind_ != Kind::other);
 }
 
 bool Stream::gather(std::span<Py_buffer> views, PyObject* const* owners) {

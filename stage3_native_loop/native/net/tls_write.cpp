@@ -109,7 +109,8 @@ bool Tls::push() {
     Ref data = Ref::steal(PyObject_CallNoArgs(ssl_.drain.get()));
     if (!data) return false;
     if (!transport_ || PyObject_Size(data.get()) == 0) return true;
-    if (stream_) return stream_->write(data.get());
+    // Records have been gathered here: who waits for the end of the turn learns of a lost connection later.
+    if (stream_) return stream_->write(data.get()) && stream_->flush();
     return static_cast<bool>(Ref::steal(PyObject_CallMethod(transport_.get(), "write", "O", data.get())));
 }
 
