@@ -9,6 +9,7 @@
 #include <new>
 #include <span>
 
+#include "stage3_native_loop/native/core/as_method.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 
 namespace asioloop {
@@ -22,12 +23,6 @@ struct LoopObject {
 /// The loop inside an instance that is constructed.
 inline LoopCore& core(PyObject* self) {
     return *std::launder(reinterpret_cast<LoopCore*>(reinterpret_cast<LoopObject*>(self)->storage));
-}
-
-/// As tables of methods want it, whatever its parameters are.
-template <class F>
-PyCFunction as_method(F f) {
-    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
 }
 
 /// call_soon() and its relatives, and create_task().

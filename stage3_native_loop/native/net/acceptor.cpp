@@ -7,7 +7,8 @@
 #include <cerrno>
 
 #include "common/python/errors.hpp"
-#include "stage3_native_loop/native/core/failures.hpp"
+#include "stage3_native_loop/native/core/aside.hpp"
+#include "stage3_native_loop/native/core/run_called.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/streams.hpp"
 
@@ -99,12 +100,7 @@ bool Acceptor::run(bool) {
     LoopCore& core = *core_;
     const Ref loop = loop_;  // which may let go of it
     const Called called{self_, "accept"};
-    const bool timed = core.debug;
-    const double begin = timed ? LoopCore::time() : 0;
-    if (!accept_batch()) return report_failure(module_, loop.get(), called);
-    const double took = timed ? LoopCore::time() - begin : 0;
-    if (timed && took >= core.slow_callback_duration) report_slow(module_, core, called, took);
-    return true;
+    return run_called(module_, core, loop.get(), nullptr, called, [this] { return accept_batch(); });
 }
 
 bool Acceptor::accept_batch() {
@@ -148,10 +144,7 @@ bool Acceptor::accepted(int fd, SocketName& peer) {
         return false;
     }
     const bool ok = ways_.all_by_hand || core_->debug ? hand_over(fd, peer) : make_transport(fd, peer);
-    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
-    PyErr_Fetch(&type, &value, &traceback);
-    if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(self_);
-    PyErr_Restore(type, value, traceback);
+    leave_context(context.get(), self_);
     return ok;
 }
 

@@ -1,6 +1,7 @@
 // The receiving half of Datagram.
 #include <cerrno>
 
+#include "stage3_native_loop/native/core/aside.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/datagram.hpp"
 
@@ -104,13 +105,10 @@ bool Datagram::deliver_all() {
         next_arrival_ = 0;
     }
     if (outermost) {
-        PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
-        PyErr_Fetch(&type, &value, &traceback);
+        const Aside error;  // of two errors the first is told
         const bool sent = send_gathered();
         gathering_ = false;
         if (ok) ok = sent;
-        // Of two errors the first is told.
-        if (type) PyErr_Restore(type, value, traceback);
     }
     if (reading_ && (maybe_readable_ || !arrivals_.empty())) queue_read();
     return ok;

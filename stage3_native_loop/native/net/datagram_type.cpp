@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <new>
 
+#include "stage3_native_loop/native/core/as_method.hpp"
 #include "stage3_native_loop/native/core/module.hpp"
 #include "stage3_native_loop/native/net/datagram.hpp"
 
@@ -157,11 +158,6 @@ PyObject* get_write_buffer_limits(PyObject* self, PyObject*) {
 PyObject* set_limits(PyObject* self, PyObject* args) {
     PyObject *high = nullptr, *low = nullptr;
     return none_if(PyArg_ParseTuple(args, "OO", &high, &low) && datagram(self).set_limits(high, low));
-}
-
-template <class F>
-PyCFunction as_method(F f) {
-    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
 }
 
 PyMethodDef methods[] = {

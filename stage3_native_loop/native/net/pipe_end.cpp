@@ -1,6 +1,6 @@
 #include "stage3_native_loop/native/net/pipe_end.hpp"
 
-#include "stage3_native_loop/native/core/failures.hpp"
+#include "stage3_native_loop/native/core/run_called.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 
 namespace asioloop {
@@ -44,20 +44,8 @@ bool PipeEnd::run(bool write) {
     if (!due(write, context) || !transport) return true;
     LoopCore& core = *core_;
     const Called called{transport.get(), write ? "_write_ready" : "_read_ready"};
-    const bool timed = core.debug;
-    const double begin = timed ? LoopCore::time() : 0;
-    if (PyContext_Enter(context.get()) < 0) return report_failure(module_, loop.get(), called);
-    const bool ok = act(write, transport.get());
-    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
-    if (!ok) PyErr_Fetch(&type, &value, &traceback);
-    if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(self_);
-    if (!ok) {
-        PyErr_Restore(type, value, traceback);
-        return report_failure(module_, loop.get(), called);
-    }
-    const double took = timed ? LoopCore::time() - begin : 0;
-    if (timed && took >= core.slow_callback_duration) report_slow(module_, core, called, took);
-    return true;
+    return run_called(module_, core, loop.get(), context.get(), called,
+                      [&] { return act(write, transport.get()); });
 }
 
 }  // namespace asioloop

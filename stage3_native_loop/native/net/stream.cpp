@@ -1,7 +1,7 @@
 #include "stage3_native_loop/native/net/stream.hpp"
 
 #include "common/python/errors.hpp"
-#include "stage3_native_loop/native/core/failures.hpp"
+#include "stage3_native_loop/native/core/run_called.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/streams.hpp"
 #include "stage3_native_loop/native/net/tls.hpp"
@@ -142,26 +142,16 @@ bool Stream::run(bool write) {
     Ref loop = loop_;  // which may let go of it
     Ref context = write ? write_context_ : read_context_;
     const Called called{self_, write ? "_write_ready" : "_read_ready"};
-    const bool timed = core.debug;
-    const double begin = timed ? LoopCore::time() : 0;
     // Empty when somebody calls _read_ready() or _write_ready() who is not the loop.
-    if (context && PyContext_Enter(context.get()) < 0) return report_failure(module_, loop.get(), called);
-    bool ok = write ? on_writable() : on_readable();
-    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
-    if (!ok) PyErr_Fetch(&type, &value, &traceback);
-    if (context && PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(self_);
-    if (!ok) {
+    return run_called(module_, core, loop.get(), context.get(), called, [&] {
+        if (write ? on_writable() : on_readable()) return true;
         // What it has left is not forgotten, if the program goes on: no edge would tell of it again.
         if (!write && reading_) {
             maybe_readable_ = true;
             queue_read();
         }
-        PyErr_Restore(type, value, traceback);
-        return report_failure(module_, loop.get(), called);
-    }
-    const double took = timed ? LoopCore::time() - begin : 0;
-    if (timed && took >= core.slow_callback_duration) report_slow(module_, core, called, took);
-    return true;
+        return false;
+    });
 }
 
 bool Stream::log_debug(const char* what) {

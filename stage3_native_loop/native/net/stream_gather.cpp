@@ -1,5 +1,5 @@
 // What a Stream keeps back until the end of the turn: see gathered.hpp.
-#include "common/python/errors.hpp"
+#include "stage3_native_loop/native/core/aside.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
 
@@ -38,10 +38,7 @@ bool Stream::flush() {
     if (PyContext_Enter(context.get()) < 0) return false;
     errno = error;
     const bool ok = flush_failed();
-    PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
-    PyErr_Fetch(&type, &value, &traceback);
-    if (PyContext_Exit(context.get()) < 0) PyErr_WriteUnraisable(self_);
-    if (type) PyErr_Restore(type, value, traceback);
+    leave_context(context.get(), self_);
     return ok;
 }
 

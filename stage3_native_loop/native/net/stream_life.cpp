@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "common/python/errors.hpp"
+#include "stage3_native_loop/native/core/aside.hpp"
 #include "stage3_native_loop/native/core/failures.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
@@ -12,24 +13,6 @@ namespace asioloop {
 
 using asioserve::py::new_reference;
 using asioserve::py::Ref;
-
-namespace {
-
-/// Puts an exception that is set aside, and back at the end. None may be set by then.
-class Aside {
-  public:
-    Aside() { PyErr_Fetch(&type_, &value_, &traceback_); }
-    ~Aside() {
-        if (type_) PyErr_Restore(type_, value_, traceback_);
-    }
-    Aside(const Aside&) = delete;
-    Aside& operator=(const Aside&) = delete;
-
-  private:
-    PyObject *type_ = nullptr, *value_ = nullptr, *traceback_ = nullptr;
-};
-
-}  // namespace
 
 Stream::~Stream() {
     if (!core_) return;
@@ -152,10 +135,7 @@ bool Stream::start_opened() {
 bool Stream::call_made(Later& now) {
     if (PyContext_Enter(now.context.get()) < 0) return false;
     Ref done = Ref::steal(PyObject_CallOneArg(now.what.get(), self_));
-    {
-        const Aside error;
-        if (PyContext_Exit(now.context.get()) < 0) PyErr_WriteUnraisable(self_);
-    }
+    leave_context(now.context.get(), self_);
     if (done) return true;
     if (leaves_the_loop()) return false;
     asioserve::py::gil.assert_held();
@@ -196,10 +176,7 @@ bool Stream::run_losing() {
     const Called called{self_, "_call_connection_lost", now->what.get()};
     if (PyContext_Enter(now->context.get()) < 0) return report_failure(module_, loop.get(), called);
     const bool ok = lose(now->what.get());
-    {
-        const Aside error;
-        if (PyContext_Exit(now->context.get()) < 0) PyErr_WriteUnraisable(self_);
-    }
+    leave_context(now->context.get(), self_);
     return ok || report_failure(module_, loop.get(), called);
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <new>
 
+#include "stage3_native_loop/native/core/as_method.hpp"
 #include "stage3_native_loop/native/core/module.hpp"
 #include "stage3_native_loop/native/net/connect.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
@@ -219,11 +220,6 @@ PyObject* set_limits(PyObject* self, PyObject* args) {
 }
 PyObject* set_empty_waiter(PyObject* self, PyObject* waiter) {
     return none_if(stream(self).set_empty_waiter(waiter));
-}
-
-template <class F>
-PyCFunction as_method(F f) {
-    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
 }
 
 PyMethodDef methods[] = {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/python/errors.hpp"
+#include "stage3_native_loop/native/core/aside.hpp"
 #include "stage3_native_loop/native/core/failures.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/stream.hpp"
@@ -172,10 +173,8 @@ bool Stream::on_writable() {
     if (maybe_resume_protocol()) return !out_.empty() || all_sent();  // it may have written more
     if (out_.empty()) {
         // It leaves the loop, and nothing else will come here to end what is closing.
-        PyObject *type = nullptr, *value = nullptr, *traceback = nullptr;
-        PyErr_Fetch(&type, &value, &traceback);
+        const Aside error;
         if (!all_sent()) PyErr_WriteUnraisable(self_);
-        PyErr_Restore(type, value, traceback);
     }
     return false;
 }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <new>
 
+#include "stage3_native_loop/native/core/as_method.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/core/module.hpp"
 #include "stage3_native_loop/native/net/tls.hpp"
@@ -143,11 +144,6 @@ PyObject* control_reading(PyObject* self, PyObject*) {
 PyObject* write_buffer_size(PyObject* self, PyObject*) {
     const Py_ssize_t n = tls(self).write_buffer_size();
     return n < 0 ? nullptr : PyLong_FromSsize_t(n);
-}
-
-template <class F>
-PyCFunction as_method(F f) {
-    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
 }
 
 // The names are asyncio's where the method takes the place of one of SSLProtocol's, which calls it.
