@@ -44,7 +44,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_on_asyncio(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and hasattr(item, "callspec") and "asyncio" in item.callspec.params.values()
+    return (
+        isinstance(item, pytest.Function)
+        and hasattr(item, "callspec")
+        and "asyncio" in item.callspec.params.values()
+    )
 
 
 def _is_no_oracle(item: pytest.Item) -> bool:

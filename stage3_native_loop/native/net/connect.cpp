@@ -1,16 +1,14 @@
 #include "stage3_native_loop/native/net/connect.hpp"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstddef>
 #include <cstdint>
-#include <string_view>
+#include <cstring>
+
+#include "stage3_native_loop/native/net/address.hpp"
 
 namespace asioloop {
 
@@ -19,32 +17,21 @@ using asioserve::py::Ref;
 
 namespace {
 
-struct Loopback {
-    int family = AF_UNSPEC;
-    socklen_t size = 0;
-    union {
-        sockaddr any;
-        sockaddr_in v4;
-        sockaddr_in6 v6;
-    };
-
-    Loopback(const char* host, std::uint16_t port) {
-        if (in_addr a{}; inet_pton(AF_INET, host, &a) == 1 && (ntohl(a.s_addr) >> 24) == IN_LOOPBACKNET) {
-            family = AF_INET;
-            v4 = {AF_INET, htons(port), a, {}};
-            size = sizeof(v4);
-        } else if (in6_addr b{}; inet_pton(AF_INET6, host, &b) == 1 && IN6_IS_ADDR_LOOPBACK(&b)) {
-            family = AF_INET6;
-            v6 = {AF_INET6, htons(port), 0, b, 0};
-            size = sizeof(v6);
-        }
+/// Of a loopback address in digits; false for anything else.
+bool parse_loopback(const char* host, std::uint16_t port, Address& to) {
+    const std::size_t size = std::strlen(host);
+    if (parse_host(AF_INET, host, size, to)) {
+        to.v4.sin_port = htons(port);
+        return (ntohl(to.v4.sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
     }
-};
+    if (!parse_host(AF_INET6, host, size, to)) return false;
+    to.v6.sin6_port = htons(port);
+    return IN6_IS_ADDR_LOOPBACK(&to.v6.sin6_addr);
+}
 
 /// As asyncio words it.
-PyObject* refused(int error, const Loopback& to, const char* host, int port) {
-    const Ref address = Ref::steal(to.family == AF_INET ? Py_BuildValue("(si)", host, port)
-                                                        : Py_BuildValue("(siii)", host, port, 0, 0));
+PyObject* refused(int error, const Address& to) {
+    const Ref address = address_object(to);
     const Ref text =
         Ref::steal(address ? PyUnicode_FromFormat("Connect call failed %S", address.get()) : nullptr);
     const Ref exc =
@@ -60,9 +47,9 @@ PyObject* connect_here(PyObject*, PyObject* args) {
     int port = -1;
     if (!PyArg_ParseTuple(args, "si", &host, &port)) return nullptr;
     if (port < 0 || port > 0xffff) return new_reference(Py_None);
-    const Loopback to(host, static_cast<std::uint16_t>(port));
-    if (to.family == AF_UNSPEC) return new_reference(Py_None);
-    const int fd = ::socket(to.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    Address to;
+    if (!parse_loopback(host, static_cast<std::uint16_t>(port), to)) return new_reference(Py_None);
+    const int fd = ::socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd < 0) return PyErr_SetFromErrno(PyExc_OSError);
     int done = ::connect(fd, &to.any, to.size);
     // The answer has come while connect() held the socket, and is looked at when it lets go.
@@ -73,28 +60,17 @@ PyObject* connect_here(PyObject*, PyObject* args) {
     if (error == EALREADY || error == EINPROGRESS || error == EINTR)
         return Py_BuildValue("(iO)", fd, Py_False);
     ::close(fd);
-    if (!at_once) return refused(error, to, host, port);
+    if (!at_once) return refused(error, to);
     errno = error;
     return PyErr_SetFromErrno(PyExc_OSError);
 }
 
 PyObject* connect_unix(PyObject*, PyObject* path) {
-    const Ref bytes =
-        Ref::steal(PyUnicode_Check(path) ? PyUnicode_EncodeFSDefault(path) : Ref::borrow(path).release());
-    if (!bytes) return nullptr;
-    if (!PyBytes_Check(bytes.get())) return new_reference(Py_None);
-    const std::string_view name(PyBytes_AS_STRING(bytes.get()),
-                                static_cast<std::size_t>(PyBytes_GET_SIZE(bytes.get())));
-    sockaddr_un to{};
-    // One that begins with a null is abstract, and not ended by one.
-    if (name.empty() || name.size() >= sizeof(to.sun_path)) return new_reference(Py_None);
-    to.sun_family = AF_UNIX;
-    std::ranges::copy(name, to.sun_path);
-    const auto size = offsetof(sockaddr_un, sun_path) + name.size() + (name.front() == '\0' ? 0 : 1);
+    Address to;
+    if (!parse_address(AF_UNIX, path, to)) return new_reference(Py_None);
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return new_reference(Py_None);
-    if (::connect(fd, reinterpret_cast<const sockaddr*>(&to), static_cast<socklen_t>(size)) == 0)
-        return PyLong_FromLong(fd);
+    if (::connect(fd, &to.any, to.size) == 0) return PyLong_FromLong(fd);
     ::close(fd);
     return new_reference(Py_None);
 }
