@@ -46,6 +46,20 @@ endfunction()
 
 add_subdirectory(${ASIOSERVE_ROOT}/common ${CMAKE_BINARY_DIR}/common)
 
+# The tests that every stage's runner passes, compiled once: only runner_under_test.cpp and
+# python_main.cpp differ.
+function(asioserve_contract)
+    if(TARGET asioserve_contract)
+        return()
+    endif()
+    set(sources runner_contract_test.cpp runner_tasks_test.cpp runner_yields_test.cpp runner_life_test.cpp
+        seam_contract_test.cpp host.cpp source_handler.cpp recorded_exchange.cpp)
+    list(TRANSFORM sources PREPEND ${ASIOSERVE_ROOT}/tests/contract/)
+    add_library(asioserve_contract OBJECT ${sources})
+    target_include_directories(asioserve_contract PUBLIC ${ASIOSERVE_ROOT})
+    target_link_libraries(asioserve_contract PUBLIC asioserve_app GTest::gmock GTest::gtest PRIVATE asioserve_warnings)
+endfunction()
+
 # asioserve_stage(N sources...): stageN_runner (a library, for the contract tests) and stageN_server (the program).
 function(asioserve_stage number)
     asioserve_library(stage${number}_runner ${ARGN})
@@ -57,12 +71,10 @@ function(asioserve_stage number)
     if(NOT TARGET asioserve_fakes)
         add_subdirectory(${ASIOSERVE_ROOT}/tests/fakes ${CMAKE_BINARY_DIR}/tests/fakes)
     endif()
-    set(contract ${ASIOSERVE_ROOT}/tests/contract)
+    asioserve_contract()
     asioserve_gtest(stage${number}_contract LABELS contract stage${number} PREFIX stage${number}.
-        SOURCES ${contract}/runner_contract_test.cpp ${contract}/runner_tasks_test.cpp ${contract}/runner_yields_test.cpp ${contract}/runner_life_test.cpp
-                ${contract}/seam_contract_test.cpp ${contract}/host.cpp ${contract}/source_handler.cpp
-                ${contract}/recorded_exchange.cpp ${contract}/python_main.cpp
-        LIBS stage${number}_runner)
+        SOURCES ${ASIOSERVE_ROOT}/tests/contract/runner_under_test.cpp ${ASIOSERVE_ROOT}/tests/contract/python_main.cpp
+        LIBS asioserve_contract stage${number}_runner)
     get_filename_component(folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
     target_compile_definitions(stage${number}_contract PRIVATE STAGE_RUNNER_HEADER="${folder}/runner.hpp")
     # As for the server: extension modules look up the interpreter's symbols in the program.

@@ -7,21 +7,14 @@
 
 #include <gmock/gmock.h>
 
-#include STAGE_RUNNER_HEADER
-
 namespace contract {
 
 class RunnerContract : public testing::Test {
   protected:
     /// Runs a scenario against handlers; the exit code.
     int run(const std::string& source, std::function<void(Host&)> scenario) {
-        Host host(make(), source);
+        Host host(runner_under_test(), source);
         return host.run([&] { scenario(host); });
-    }
-    static MakeRunner make() {
-        return [](asio::io_context& io, asioserve::Handler& handler) {
-            return std::make_unique<stage::Runner>(io, handler);
-        };
     }
     void TearDown() override { EXPECT_EQ(Record::live(), 0) << "somebody holds an exchange for ever"; }
 };

@@ -23,9 +23,12 @@
 
 namespace contract {
 
-/// Makes the runner under test.
 using MakeRunner =
     std::function<std::unique_ptr<asioserve::Runner>(asio::io_context& io, asioserve::Handler& handler)>;
+
+/// Makes the runner of the stage that the tests are linked with: the one place where the stages' tests differ
+/// (tests/contract/runner_under_test.cpp), so that all else is compiled once.
+MakeRunner runner_under_test();
 
 /// A request on its way.
 struct Asked {

@@ -89,7 +89,7 @@ async def spins():
 TEST_F(RunnerContract, RequestsAtTheVeryEndAreAnsweredOrCut) {
     for (int i = 0; i < 20; ++i) {
         std::vector<Asked> all;
-        Host host(make(), R"(
+        Host host(runner_under_test(), R"(
 async def fast(): return 'fast'
 async def slow():
     await asyncio.sleep(0.001)
@@ -258,7 +258,7 @@ TEST_F(RunnerContract, WhatAHandlerSentToIoComesBeforeItsAnswer) {
 }
 
 TEST_F(RunnerContract, JobsAfterTheEndAreDestroyedUnrunWithTheGil) {
-    Host host(make(), "");
+    Host host(runner_under_test(), "");
     host.run([] {});
     auto seen = std::make_shared<Witness::Seen>();
     host.runner().to_python(Witness(seen));
@@ -272,7 +272,7 @@ TEST_F(RunnerContract, JobsAtTheVeryEndRunOrAreDestroyedWithTheGil) {
     for (int i = 0; i < 20; ++i) {
         std::vector<std::shared_ptr<Witness::Seen>> all;
         {
-            Host host(make(), "");
+            Host host(runner_under_test(), "");
             host.run([&] {
                 for (int n = 0; n < 50; ++n) {
                     all.push_back(std::make_shared<Witness::Seen>());
@@ -302,7 +302,7 @@ TEST_F(RunnerContract, StartsAndStopsAgainAndAgainInOneProcess) {
 
 TEST_F(RunnerContract, EndsWithoutHavingServed) {
     EXPECT_EQ(run("", [](Host&) {}), 0);
-    Host never_run(make(), "");
+    Host never_run(runner_under_test(), "");
 }
 
 TEST_F(RunnerContract, ThousandsOfRequestsLeaveNothingBehind) {

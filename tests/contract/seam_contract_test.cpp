@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <future>
 
-#ifdef STAGE_RUNNER_HEADER
-#include "tests/contract/contract_test.hpp"
-#else
+#ifdef CONTRACT_OF_THE_FAKE
 #include "tests/contract/fake_host.hpp"
+#else
+#include "tests/contract/contract_test.hpp"
 #endif
 
 namespace contract {
@@ -32,12 +32,10 @@ class Native final : public Handler {
 class SeamContract : public testing::TestWithParam<Kind> {
   protected:
     void run(const std::function<void(Host&)>& scenario) {
-#ifdef STAGE_RUNNER_HEADER
-        Host host([](asio::io_context& io,
-                     Handler& handler) { return std::make_unique<stage::Runner>(io, handler); },
-                  handler_);
-#else
+#ifdef CONTRACT_OF_THE_FAKE
         Host host(handler_);
+#else
+        Host host(runner_under_test(), handler_);
 #endif
         EXPECT_EQ(host.run([&] { scenario(host); }), 0);
     }
