@@ -63,6 +63,6 @@ def test_wake_ups_are_the_system_calls_that_strace_sees(
         assert (counted, loop, io) == (0, 0, 0)
     else:
         assert loop == REQUESTS
-        # Asio spares the call when the I/O thread has not gone to sleep yet.
-        assert REQUESTS // 2 <= io <= REQUESTS
-        assert counted == 2 * REQUESTS
+        # Asio spares the call when the I/O thread has not gone to sleep yet, and the counter the wake-up when a job
+        # still waits there: how often, is the machine's business. A call that nobody counted would be a defect.
+        assert 0 < io <= counted - loop <= REQUESTS
