@@ -317,6 +317,30 @@ def test_a_write_that_fails_ends_the_connection(runner: asyncio.Runner) -> None:
     runner.run(main())
 
 
+def test_a_write_may_fail_while_its_context_is_entered(runner: asyncio.Runner) -> None:
+    var: contextvars.ContextVar[str] = contextvars.ContextVar("var", default="none")
+
+    class Ends(Recorder):
+        def connection_lost(self, exc: BaseException | None) -> None:
+            self.events.append(var.get())
+            super().connection_lost(exc)
+
+    async def main() -> None:
+        transport, protocol, peer = await connected(Ends())
+        transport.pause_reading()
+        peer.close()
+        var.set("the writer's")
+        transport.write(b"x")
+        transport.get_write_buffer_size()  # sends it
+        transport.write(b"x")
+        transport.get_write_buffer_size()  # cannot
+        await asyncio.wait_for(protocol.lost, 20)
+        assert isinstance(protocol.lost.result(), BrokenPipeError)
+        assert protocol.events == ["made", "the writer's", "lost"]
+
+    runner.run(main())
+
+
 def test_who_is_told_of_a_failure_may_write_elsewhere(runner: asyncio.Runner) -> None:
     async def main() -> None:
         other, _, there = await connected()

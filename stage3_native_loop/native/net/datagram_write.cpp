@@ -5,6 +5,7 @@
 #include "stage3_native_loop/native/core/failures.hpp"
 #include "stage3_native_loop/native/core/loop.hpp"
 #include "stage3_native_loop/native/net/datagram.hpp"
+#include "stage3_native_loop/native/net/view.hpp"
 
 namespace asioloop {
 
@@ -26,15 +27,6 @@ bool would_block() noexcept {
 bool refused_by_python() {
     return PyErr_ExceptionMatches(PyExc_BlockingIOError) || PyErr_ExceptionMatches(PyExc_InterruptedError);
 }
-
-/// A view of a program's buffer, given back at the end.
-struct View {
-    View() { view.obj = nullptr; }
-    ~View() { PyBuffer_Release(&view); }
-    View(const View&) = delete;
-    View& operator=(const View&) = delete;
-    Py_buffer view;
-};
 
 }  // namespace
 
@@ -81,12 +73,7 @@ bool Datagram::send_to(PyObject* data, PyObject* address) {
 
 bool Datagram::send_now(PyObject* data, const Address& to) {
     View view;
-    if (PyBytes_CheckExact(data)) {
-        view.view.buf = PyBytes_AS_STRING(data);
-        view.view.len = PyBytes_GET_SIZE(data);
-    } else if (PyObject_GetBuffer(data, &view.view, PyBUF_SIMPLE) < 0) {
-        return fatal(kWriteFailed);
-    }
+    if (!view.get(data)) return fatal(kWriteFailed);
     core_->metrics().writes.add();
     if (send_datagram(fd_, view.view.buf, static_cast<std::size_t>(view.view.len), to) >= 0) return true;
     if (!would_block()) return PyErr_SetFromErrno(PyExc_OSError), error_received();

@@ -16,7 +16,9 @@ bool Stream::may_gather() const noexcept {
 
 bool Stream::gather(std::span<Py_buffer> views, PyObject* const* owners) {
     if (!gathered_) {
-        write_context_ = Ref::steal(PyContext_CopyCurrent());
+        // Not a copy, which costs more than all else here; flush() makes one when it needs it.
+        PyObject* current = PyThreadState_Get()->context;
+        write_context_ = current ? Ref::borrow(current) : Ref::steal(PyContext_CopyCurrent());
         if (!write_context_) return false;
     }
     for (std::size_t i = 0; i < views.size(); ++i)
@@ -33,9 +35,11 @@ bool Stream::flush() {
         return true;
     }
     const int error = errno;
-    // In the context of the write, as what follows would have been.
+    // In the context of the write, as what follows would have been. In a copy: a context is entered once at a
+    // time, and somebody may be in this one.
+    write_context_ = Ref::steal(PyContext_Copy(write_context_.get()));
     const Ref context = write_context_;
-    if (PyContext_Enter(context.get()) < 0) return false;
+    if (!context || PyContext_Enter(context.get()) < 0) return false;
     errno = error;
     const bool ok = flush_failed();
     leave_context(context.get(), self_);

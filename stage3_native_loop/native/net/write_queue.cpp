@@ -35,7 +35,6 @@ bool WriteQueue::add(PyObject* data, const Py_buffer& view, std::size_t from) {
                                                               static_cast<Py_ssize_t>(size - from)));
     if (!piece) return false;
     if (empty()) {
-        clear();
         if (shared) offset_ = from;
     } else if (shared && from > 0) {
         // Only the first piece has an offset.
