@@ -9,7 +9,7 @@ class SystemCalls(NamedTuple):
     """System calls by kind: those that the loop makes itself, not those of asyncio's code that runs on it."""
 
     waits: int = 0
-    """Looks at the reactor, an epoll_wait each."""
+    """Looks at the reactor, an epoll_wait each, and at Unix streams, a poll for all."""
     reads: int = 0
     """Receives of its transports: streams, datagrams, pipes."""
     writes: int = 0

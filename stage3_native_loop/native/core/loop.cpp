@@ -105,6 +105,7 @@ std::uint64_t LoopCore::running_time() const noexcept {
 
 bool LoopCore::turn() {
     metrics_.turns.add();
+    streams_.settle_doubts();
     const bool idle = ready_.empty() && !stopping_;
     if (!(idle ? wait() && check_signals() : look_at_io()) || !expire_timers()) return false;
     gathered_.begin_turn();

@@ -52,9 +52,9 @@ struct Metrics {
     asioserve::Counter gil_waiting;  ///< until the GIL was taken, after that
     asioserve::Counter gil_taken;    ///< times
 
-    asioserve::Counter polls;     ///< looks at the reactor, an epoll_wait each
-    asioserve::Counter reads;     ///< of transports: recv() and its relatives
-    asioserve::Counter writes;    ///< of transports: send() and its relatives
+    asioserve::Counter polls;   ///< looks at the reactor, an epoll_wait each; at Unix streams, a poll for all
+    asioserve::Counter reads;   ///< of transports: recv() and its relatives
+    asioserve::Counter writes;  ///< of transports: send() and its relatives
     asioserve::Counter accepts;   ///< connections taken
     asioserve::Counter wake_ups;  ///< of a blocked loop by another thread
 };

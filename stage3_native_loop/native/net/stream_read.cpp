@@ -21,6 +21,9 @@ constexpr std::size_t kDirect = 16 * 1024;
 constexpr std::size_t kStep = 32 * 1024;
 // Reads that filled all there was room for, in a row: a stream in full flow has this share of a turn.
 constexpr int kReadsATurn = 4;
+// So many more callbacks are due in this turn when a poll() for all of them will cost less than a recvmsg()
+// each.
+constexpr std::size_t kPollPays = 4;
 
 }  // namespace
 
@@ -49,8 +52,9 @@ bool Stream::read_once() {
 ssize_t Stream::receive(void* to, std::size_t room) {
     ssize_t n = 0;
     core_->metrics().reads.add();
+    const bool poll = kind_ == Kind::unix_domain && core_->ready() >= kPollPays;  // see Streams
     do {
-        if (kind_ == Kind::tcp) {
+        if (kind_ == Kind::tcp || poll) {
             n = ::recv(fd_, to, room, MSG_DONTWAIT);
         } else {
             // A message that brought descriptors or credentials ends a read early; it shows as cut off.
@@ -62,6 +66,8 @@ ssize_t Stream::receive(void* to, std::size_t room) {
             if (kind_ == Kind::other || (message.msg_flags & MSG_CTRUNC)) doubtful_ = true;
         }
     } while (n < 0 && errno == EINTR);
+    if (poll && n > 0 && static_cast<std::size_t>(n) < room && !core_->streams().doubt(*this))
+        doubtful_ = true;
     // The peer's end may have come with these bytes: from now on that is told of too.
     if (n > 0 && static_cast<std::size_t>(n) < room && !hang_up_watched_ && !doubtful_)
         hang_up_watched_ = core_->streams().watch_hang_ups(fd_);

@@ -103,6 +103,27 @@ void Streams::edge(EdgeWatch::Edge) {
     } while (n == static_cast<int>(events.size()));
 }
 
+bool Streams::doubt(const Stream& stream) noexcept {
+    try {
+        doubts_.push_back({stream.fd(), POLLIN, 0});
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    return true;
+}
+
+void Streams::poll_doubts() {
+    loop_.metrics().polls.add();
+    // Refused (RLIMIT_NOFILE may have been lowered): then all of them are read.
+    const bool asked = ::poll(doubts_.data(), doubts_.size(), 0) >= 0;
+    for (const pollfd& doubt : doubts_) {
+        if (asked && !doubt.revents) continue;
+        // Of a number that is somebody else's by now it is a false alarm, which costs a recv().
+        if (Stream* stream = find(doubt.fd)) stream->edge(EdgeWatch::Edge::read);
+    }
+    doubts_.clear();
+}
+
 void Streams::remove(Stream& stream) {
     const auto fd = static_cast<std::size_t>(stream.fd());
     if (fd < by_fd_.size() && by_fd_[fd] == &stream) by_fd_[fd] = nullptr;
