@@ -4,7 +4,7 @@
 #   ./test.sh [--python P] [--full] [--jobs N] [SUITE...]
 #   ./test.sh --conformance
 #
-# Without a SUITE all of them. On 2 cores that is about 20 minutes when the compiler's cache is warm, and about 45 on
+# Without a SUITE all of them. On 2 cores that is about 20 minutes when the compiler's cache is warm, and about 30 on
 # a machine that has nothing yet:
 #   lint         include direction, sizes, reference counting, formatting, clang-tidy, ruff, mypy, Clang's thread safety,
 #                the pages (tests/docs)

@@ -13,6 +13,9 @@ set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 SCRIPT_NAME=$(basename "$0")
+# What one clone has compiled, the compiler's cache gives to another one in another folder. It costs that a debugger may
+# name the first one's folder for an object.
+export CCACHE_BASEDIR=$ROOT CCACHE_NOHASHDIR=1
 
 say() { printf '%s: %s\n' "$SCRIPT_NAME" "$*" >&2; }
 die() {

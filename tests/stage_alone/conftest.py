@@ -19,7 +19,8 @@ BUILDS = Path(os.environ.get("ASIOSERVE_ALONE", ROOT / "build" / "alone"))
 def built(request: pytest.FixtureRequest) -> tuple[int, Path]:
     """A stage's own build folder, built."""
     number: int = request.param
-    folder = BUILDS / str(number)
+    # As deep as every other build: the paths are the same then, and the compiler's cache knows them.
+    folder = BUILDS.with_name(f"{BUILDS.name}-{number}")
     source = ROOT / STAGES[number]
     configure = ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(folder), "-DCMAKE_BUILD_TYPE=Release"]
     subprocess.run([*configure, f"-DPython_EXECUTABLE={PYTHON}"], check=True, stdout=subprocess.DEVNULL)
